@@ -1,0 +1,41 @@
+"""What an adapter may use besides its own settings: the web, the clock, and its budget.
+
+An adapter is built as `Adapter(settings, context)`. It never sees the store; the few
+things it must remember across restarts reach it as callables wired in `app`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from trendbot.fetch import Fetcher
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The paid reads of one signal on the current UTC day, kept in the database.
+
+    `reserve(wanted, limit)` books at most `wanted` reads without ever passing `limit` for
+    the day, in one committed transaction, and returns how many it booked; 0 means the day
+    is spent or stopped. `release(unused)` gives back what a reply did not use.
+    `stop(reason)` ends the day for this signal.
+    """
+
+    reserve: Callable[[int, int], int]
+    release: Callable[[int], None]
+    stop: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The outside of an adapter.
+
+    `now` is the clock. `fetcher` asks the web politely. `known_posts(limit)` returns up to
+    `limit` ids of this signal's posts about the papers leading the current rankings, best
+    first.
+    """
+
+    now: Callable[[], datetime]
+    fetcher: Fetcher
+    budget: Budget
+    known_posts: Callable[[int], list[str]]

@@ -1,0 +1,67 @@
+"""Every failure trendbot reports by itself, as one tree.
+
+    TrendbotError           one clear line for a person; exit status 1
+     ├─ SettingsError       wrong settings or usage; exit status 2
+     ├─ StoreError          the database is missing, older, newer, full or unreachable
+     ├─ SourceError         a paper source failed; never an empty list of papers
+     ├─ SignalError         a signal failed; never "nobody posted"
+     │   └─ SignalStopped   a signal must not be asked again before the next UTC day
+     ├─ TransportError      no mail can go out at all (wrong password, policy, no route)
+     ├─ AddressError        not a deliverable mail address
+     ├─ UnknownSubscriber   no subscriber has this address
+     ├─ HeaderError         a value that must not reach a mail header
+     ├─ TokenError          a mailed token is mangled, foreign, used or too old
+     └─ ArchiveError        a file of an archive cannot be read as what it claims to be
+
+The text of each error says what is wrong and what to do about it. What concerns one
+recipient, one page or one source is caught by the step that asked for it, recorded and
+counted; what stops the step goes up to the command line.
+"""
+
+
+class TrendbotError(Exception):
+    """Base of all errors trendbot raises on purpose."""
+
+
+class SettingsError(TrendbotError):
+    """The settings or the command line are wrong."""
+
+
+class StoreError(TrendbotError):
+    """The database cannot be used as it is."""
+
+
+class SourceError(TrendbotError):
+    """A paper source failed, or answered something that is not what it documents."""
+
+
+class SignalError(TrendbotError):
+    """A signal failed, or answered something that is not what it documents."""
+
+
+class SignalStopped(SignalError):
+    """A signal is out of credit or over its cap: not to be asked again today (UTC)."""
+
+
+class TransportError(TrendbotError):
+    """The mail server refuses us, not a recipient: nothing can be sent now."""
+
+
+class AddressError(TrendbotError):
+    """The text is not a mail address mail can be sent to."""
+
+
+class UnknownSubscriber(TrendbotError):
+    """No subscriber has this address."""
+
+
+class HeaderError(TrendbotError):
+    """A value holds characters that must never reach a mail header."""
+
+
+class TokenError(TrendbotError):
+    """A token was not made by us for this purpose, or its time is over."""
+
+
+class ArchiveError(TrendbotError):
+    """A file of an archive is not readable as a post of that archive."""

@@ -1,0 +1,232 @@
+"""The words of trendbot as types, and the three ports to the world.
+
+Everything here is immutable and free of I/O. Dates are the dates arXiv prints on its
+listing pages; times are aware UTC datetimes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Cadence(StrEnum):
+    """How often a digest is made, and for which stretch of days."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class Status(StrEnum):
+    """Where a subscriber stands; only an active one gets mail."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    UNSUBSCRIBED = "unsubscribed"
+    SUPPRESSED = "suppressed"
+
+
+class DeliveryState(StrEnum):
+    """What became of one (digest, subscriber) pair so far."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """One scholarly work, keyed by (source, unversioned id).
+
+    `categories` begins with the primary one. `announced` is the date the source printed
+    when it first listed the paper. `links` maps a short name ("abs", "pdf", "html") to an
+    http(s) address. Title, authors, abstract and comments are plain text, possibly with
+    TeX in them, exactly as hostile as their authors made them.
+    """
+
+    source: str
+    id: str
+    title: str
+    authors: tuple[str, ...]
+    categories: tuple[str, ...]
+    announced: date
+    abstract: str = ""
+    comments: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """`source:id`, for example `arxiv:2106.06561`."""
+        return f"{self.source}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A post's counts at one moment, in trendbot's words, whatever the network calls them."""
+
+    taken_at: datetime
+    retweets: int
+    favorites: int
+    replies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One public item on a signal that links to papers; a repost is never a post.
+
+    `papers` holds the keys of the papers it links to. `reading` is None where the counts
+    are not known, which is not the same as zero. `listed_on` is set only for the total an
+    archive printed in the list of that day: such a post counts in windows that hold the
+    day, and of several totals of one paper on one signal only the last counts.
+    """
+
+    signal: str
+    id: str
+    papers: tuple[str, ...]
+    author: str
+    url: str
+    posted_at: datetime
+    text: str = ""
+    reading: Reading | None = None
+    listed_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one signal adds to a paper: measured posts and the sums of their counts."""
+
+    posts: int
+    retweets: int
+    favorites: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPaper:
+    """A paper with its place in a ranking and the counts that put it there."""
+
+    rank: int
+    paper: Paper
+    score: float
+    retweets: int
+    favorites: int
+    signals: Mapping[str, Tally]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """One frozen, ranked list for (cadence, date).
+
+    Covers the papers announced from `since` to `until`, both included. `counted_at` is the
+    moment the counts stand for: readings taken later have no part in it.
+    """
+
+    id: int
+    cadence: Cadence
+    date: date
+    since: date
+    until: date
+    counted_at: datetime
+    papers: tuple[RankedPaper, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """An address and what its owner wants; no topics means all of them."""
+
+    id: int
+    email: str
+    status: Status
+    cadence: Cadence
+    topics: tuple[str, ...]
+    created_at: datetime
+    confirmed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One message ready for the wire.
+
+    `id` tells the outcome's owner which mail it was (a delivery's subscriber id).
+    `message` is RFC 5322 bytes with CRLF line ends, 7-bit, no line over 998 octets.
+    """
+
+    id: int
+    sender: str
+    recipient: str
+    message_id: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transport can say about one mail.
+
+    `state` is sent, deferred, failed, suppressed (the address is bad for good) or
+    uncertain (handed over, no answer). `code` is the SMTP reply code, 0 where there was
+    none; `detail` one line for the operator.
+    """
+
+    mail_id: int
+    state: DeliveryState
+    code: int = 0
+    detail: str = ""
+
+
+class PaperSource(Protocol):
+    """Where papers come from."""
+
+    def fetch(self, since: date, until: date) -> Iterable[Paper]:
+        """Yield each paper newly announced from `since` to `until`, both included, once.
+
+        Nothing announced yields nothing. Raises SourceError when the source cannot be
+        asked or understood, also after some papers were yielded.
+        """
+        ...
+
+    def check(self) -> str:
+        """Ask the source once, cheaply; return one line on what answered or raise SourceError."""
+        ...
+
+
+class Signal(Protocol):
+    """Where attention is measured."""
+
+    def measure(self, papers: Sequence[Paper], since: datetime) -> Iterable[Post]:
+        """Yield the posts since `since` that link to any of `papers`, each with its reading.
+
+        Raises SignalError when the signal cannot be asked or understood, also after some
+        posts were yielded, and SignalStopped when it must rest until the next UTC day.
+        """
+        ...
+
+    def check(self) -> str:
+        """Ask the signal once, cheaply; return one line on what answered or raise SignalError."""
+        ...
+
+
+class Transport(Protocol):
+    """How mails leave.
+
+    `repeatable` is True where sending the same Message-ID twice leaves one copy.
+    """
+
+    repeatable: bool
+
+    def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
+        """Send the mails and yield one outcome for each, in any order.
+
+        Raises TransportError when the server refuses us as a sender; mails without an
+        outcome by then were not handed over.
+        """
+        ...
+
+    def check(self) -> str:
+        """Connect and log in without sending; return one line or raise TransportError."""
+        ...

@@ -1,0 +1,269 @@
+"""Settings: defaults < trendbot.toml < environment < `*_file` secrets; unknown keys are errors.
+
+Any key can be given in the environment as `TRENDBOT_SECTION__KEY`. Any secret can be given
+as `<key>_file`, the path of a file that holds it. Sections of adapters stay unread here:
+each adapter declares its own as a subclass of `Section`, and `section()` reads it.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from trendbot.errors import SettingsError
+from trendbot.model import Cadence
+
+ENV_PREFIX = "TRENDBOT_"
+CONFIG_VARIABLE = "TRENDBOT_CONFIG"
+DEFAULT_FILE = "trendbot.toml"
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(value: object) -> object:
+    """Turn "90s", "30m", "12h" or "2d" into a timedelta; leave anything else to pydantic."""
+    match = re.fullmatch(r"(\d+)\s*([smhd])", value.strip()) if isinstance(value, str) else None
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if match else value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+        raise ValueError("must be an http:// or https:// address without query")
+    return value.rstrip("/")
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"unknown time zone {value!r}; use a name such as Europe/Berlin")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+
+
+class Section(BaseModel):
+    """One table of trendbot.toml. Unknown keys are errors; secrets may come from files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        data = dict(data)
+        for name, info in cls.model_fields.items():
+            path = data.pop(f"{name}_file", None) if info.annotation is SecretStr else None
+            if path is not None:
+                data[name] = _secret_from(Path(str(path)), name)
+        return data
+
+
+def _secret_from(path: Path, name: str) -> str:
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name}_file: cannot read {path}: {error}") from error
+    if not secret:
+        raise ValueError(f"{name}_file: {path} is empty")
+    return secret
+
+
+class Site(Section):
+    """Who sends, and where its pages are."""
+
+    name: str = Field("trendbot", min_length=1, max_length=60)
+    base_url: HttpUrl = "http://localhost:8080"
+    postal_address: str = Field("", max_length=300)
+
+
+class Database(Section):
+    """Where everything is kept: an SQLAlchemy address of SQLite or PostgreSQL."""
+
+    url: SecretStr = SecretStr("sqlite:///trendbot.db")
+
+
+class Schedule(Section):
+    """When the daemon works."""
+
+    timezone: Timezone = "UTC"
+    collect_every: Duration = timedelta(hours=1)
+    digest_at: time = time(6, 30)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which days begin and `digest_at` is read."""
+        return ZoneInfo(self.timezone)
+
+
+class WindowDays(Section):
+    """How many days of announcements each cadence looks back on."""
+
+    daily: int = Field(1, ge=1, le=31)
+    weekly: int = Field(7, ge=1, le=31)
+    monthly: int = Field(31, ge=1, le=31)
+
+    def of(self, cadence: Cadence) -> int:
+        """The days of `cadence`."""
+        days: int = getattr(self, cadence.value)
+        return days
+
+
+class Ranking(Section):
+    """What makes a digest."""
+
+    size: int = Field(20, ge=1, le=100)
+    min_score: float = Field(1, ge=0)
+    window_days: WindowDays = WindowDays()
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+
+
+class MailSection(Section):
+    """How digests leave. The tables of the transports are read by the transports."""
+
+    sender: str = "trendbot <trendbot@localhost>"
+    reply_to: str = ""
+    transport: str = "maildir"
+    max_age: Duration = timedelta(days=2)
+    lease: Duration = timedelta(minutes=15)
+    on_uncertain: Literal["retry", "hold"] = "retry"
+    maildir: dict[str, Any] = {}
+    smtp: dict[str, Any] = {}
+
+
+class Web(Section):
+    """Where the daemon answers, and the key its mailed links are signed with."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    secret_key: SecretStr = SecretStr("")
+
+
+class Settings(BaseSettings):
+    """All settings of one trendbot. `home` is the folder relative paths start from."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Path()
+    site: Site = Site()
+    database: Database = Database()
+    schedule: Schedule = Schedule()
+    sources: dict[str, dict[str, Any]] = {}
+    signals: dict[str, dict[str, Any]] = {}
+    ranking: Ranking = Ranking()
+    mail: MailSection = MailSection()
+    web: Web = Web()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file."""
+        return env_settings, init_settings
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings of `path`, else `$TRENDBOT_CONFIG`, else `./trendbot.toml` if it is there.
+
+    Relative paths in them start from the file's folder. Raises SettingsError.
+    """
+    named = path or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    file = named or Path(DEFAULT_FILE)
+    if named is None and not file.exists():
+        table: dict[str, Any] = {}
+    else:
+        table = _read_toml(file)
+    _refuse_unknown_environment()
+    try:
+        return Settings(**{**table, "home": file.resolve().parent})
+    except ValidationError as error:
+        raise SettingsError(_explain(str(file), error)) from error
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def section(model: type[SectionT], table: Mapping[str, Any], name: str) -> SectionT:
+    """Read an adapter's table, for example `section(XSettings, {...}, "signals.x")`.
+
+    Raises SettingsError naming the key.
+    """
+    try:
+        return model.model_validate(dict(table))
+    except ValidationError as error:
+        raise SettingsError(_explain(f"[{name}]", error)) from error
+
+
+def parse_date(text: str) -> date:
+    """Read YYYY-MM-DD. Raises SettingsError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"{text!r} is not a date; write it as 2026-11-20") from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{file}: no such file; `trendbot init` writes one") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
+    if "home" in table:
+        raise SettingsError(f"{file}: unknown key home")
+    return table
+
+
+def _refuse_unknown_environment() -> None:
+    for variable in os.environ:
+        if not variable.upper().startswith(ENV_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        name = variable[len(ENV_PREFIX) :].lower()
+        if name.split("__")[0] not in Settings.model_fields or name == "home":
+            raise SettingsError(f"environment: {variable} names no setting of trendbot")
+
+
+def _explain(where: str, error: ValidationError) -> str:
+    problems = []
+    for item in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in item["loc"])
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            text = "unknown key"
+        problems.append(f"{key}: {text}" if key else text)
+    return f"{where}: " + "; ".join(problems)

@@ -1,0 +1,227 @@
+"""The tables, the same on SQLite and PostgreSQL. Alembic builds them; this is what they are.
+
+`REVISION` is the newest migration: a database at another one is upgraded or refused.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+REVISION = "0001"
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime in and out, also where the database keeps no zone (SQLite)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; hand the database UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime must not be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Give every time its zone back."""
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# BIGINT on PostgreSQL; SQLite numbers rows by itself only for INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+papers = Table(
+    "papers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", String(40), nullable=False),
+    Column("external_id", String(100), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("authors", JSON, nullable=False),
+    Column("abstract", Text, nullable=False),
+    Column("comments", Text, nullable=False),
+    Column("links", JSON, nullable=False),
+    Column("announced", Date, nullable=False, index=True),
+    Column("added_at", UTCDateTime, nullable=False),
+    UniqueConstraint("source", "external_id"),
+)
+
+paper_categories = Table(
+    "paper_categories",
+    metadata,
+    Column("paper_id", Id, ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),  # 0 is the primary category
+    Column("category", String(40), nullable=False, index=True),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("signal", String(40), nullable=False),
+    Column("external_id", String(200), nullable=False),
+    Column("author", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("posted_at", UTCDateTime, nullable=False),
+    Column("listed_on", Date, index=True),  # only for totals printed by an archive
+    UniqueConstraint("signal", "external_id"),
+)
+
+post_papers = Table(
+    "post_papers",
+    metadata,
+    Column("paper_id", Id, ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True),
+    Column("post_id", Id, ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_post_papers_post_id", "post_id"),
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("post_id", Id, ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True),
+    Column("taken_at", UTCDateTime, primary_key=True),
+    Column("retweets", BigInteger, nullable=False),
+    Column("favorites", BigInteger, nullable=False),
+    Column("replies", BigInteger, nullable=False),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("cadence", String(10), nullable=False),
+    Column("date", Date, nullable=False),
+    Column("since", Date, nullable=False),
+    Column("until", Date, nullable=False),
+    Column("counted_at", UTCDateTime, nullable=False),
+    Column("planned_at", UTCDateTime),  # when the audience was frozen; null: not mailed
+    Column("audience", Integer, nullable=False, default=0),
+    Column("stopped", Text, nullable=False, default=""),  # why sending stopped, if it did
+    UniqueConstraint("cadence", "date"),
+)
+
+digest_papers = Table(
+    "digest_papers",
+    metadata,
+    Column("digest_id", Id, ForeignKey("digests.id", ondelete="CASCADE"), primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("paper_id", Id, ForeignKey("papers.id"), nullable=False, index=True),
+    Column("score", Float, nullable=False),
+    Column("retweets", BigInteger, nullable=False),
+    Column("favorites", BigInteger, nullable=False),
+    Column("signals", JSON, nullable=False),
+    Column("paper", JSON, nullable=False),  # the paper as it was that day
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("email", String(320), nullable=False),
+    Column("email_key", String(320), nullable=False, unique=True),
+    Column("status", String(12), nullable=False),
+    Column("cadence", String(10), nullable=False),
+    Column("topics", Text, nullable=False),  # sorted, joined by one space; "" is all
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("confirmed_at", UTCDateTime),
+    Column("left_at", UTCDateTime),
+    Column("confirm_hash", String(64), nullable=False, default=""),  # of the open token
+    Column("confirm_sent_at", UTCDateTime),
+    Index("ix_subscribers_status_cadence", "status", "cadence"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("email_key", String(320), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column(
+        "digest_id", Id, ForeignKey("digests.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("first_id", Id, nullable=False),  # subscriber ids, both included
+    Column("last_id", Id, nullable=False),
+    Column("done_at", UTCDateTime),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("digest_id", Id, ForeignKey("digests.id", ondelete="CASCADE"), primary_key=True),
+    Column("subscriber_id", Id, ForeignKey("subscribers.id"), primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", UTCDateTime),  # when deferred or uncertain is due again; null: never
+    Column("lease_until", UTCDateTime),  # while sending
+    Column("owner", String(100), nullable=False, default=""),  # the process that holds the lease
+    Column("code", Integer, nullable=False, default=0),
+    Column("detail", Text, nullable=False, default=""),
+    Column("updated_at", UTCDateTime, nullable=False),
+    Index("ix_deliveries_digest_id_state", "digest_id", "state"),
+    Index("ix_deliveries_subscriber_id", "subscriber_id"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(10), nullable=False),  # source, signal or digest
+    Column("name", String(40), nullable=False),
+    Column("since", Date, nullable=False),
+    Column("until", Date, nullable=False),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("finished_at", UTCDateTime),
+    Column("outcome", String(10), nullable=False),  # running, ok, quiet, failed or stopped
+    Column("items", Integer, nullable=False, default=0),
+    Column("message", Text, nullable=False, default=""),
+    Index("ix_runs_kind_name_id", "kind", "name", "id"),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("signal", String(40), primary_key=True),
+    Column("day", Date, primary_key=True),  # UTC
+    Column("used", Integer, nullable=False, default=0),
+    Column("stopped", Text, nullable=False, default=""),
+)

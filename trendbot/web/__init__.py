@@ -1,0 +1,1 @@
+"""What trendbot answers over HTTP."""
