@@ -7,6 +7,7 @@ things it must remember across restarts reach it as callables wired in `app`.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from trendbot.fetch import Fetcher
 
@@ -30,11 +31,12 @@ class Budget:
 class Context:
     """The outside of an adapter.
 
-    `now` is the clock. `fetcher` asks the web politely. `known_posts(limit)` returns up to
+    `home` is the folder relative paths start from. `now` is the clock. `fetcher` asks the web politely. `known_posts(limit)` returns up to
     `limit` ids of this signal's posts about the papers leading the current rankings, best
     first.
     """
 
+    home: Path
     now: Callable[[], datetime]
     fetcher: Fetcher
     budget: Budget

@@ -191,6 +191,7 @@ deliveries = Table(
     Column("subscriber_id", Id, ForeignKey("subscribers.id"), primary_key=True),
     Column("state", String(10), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("doubts", Integer, nullable=False, default=0),  # times the outcome was uncertain
     Column("next_at", UTCDateTime),  # when deferred or uncertain is due again; null: never
     Column("lease_until", UTCDateTime),  # while sending
     Column("owner", String(100), nullable=False, default=""),  # the process that holds the lease

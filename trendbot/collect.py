@@ -1,0 +1,168 @@
+"""Collection: ask every source and signal, keep what they answer, and note how each fared.
+
+One that fails never stops the others: its failure is written down as a run, with the
+reason, and what it had yielded until then is kept. Papers and posts are stored in chunks
+as they arrive, so memory does not grow with the day.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Engine
+
+from trendbot import hotpapers
+from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
+from trendbot.model import PaperSource, Signal
+from trendbot.store import papers, posts, runs
+
+# Papers are measured for a week after their announcement; a source is asked again for at
+# most this many missed days, which is as far back as arXiv's listings reach.
+MEASURED_DAYS = 7
+REACH_DAYS = 90
+CHUNK = 500
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import brought: days read, papers new to the store, posts and readings kept."""
+
+    days: int
+    entries: int
+    new_papers: int
+    posts: int
+
+
+def collect(
+    engine: Engine,
+    sources: Mapping[str, PaperSource],
+    signals: Mapping[str, Signal],
+    day: date,
+    now: Callable[[], datetime],
+) -> None:
+    """Store the papers announced up to today, those of `day` among them, and their posts.
+
+    Nothing older than the reach of the sources is asked for: such days are history, and
+    come from an import. Failures are recorded as runs, not raised.
+    """
+    if (now().date() - day).days > REACH_DAYS:
+        log.info("%s is too long ago to be collected; using what is stored", day)
+        return
+    for name, source in sources.items():
+        collect_papers(engine, name, source, day, now)
+    for name, signal in signals.items():
+        collect_posts(engine, name, signal, day, now)
+
+
+def collect_papers(
+    engine: Engine, name: str, source: PaperSource, day: date, now: Callable[[], datetime]
+) -> None:
+    """Ask one source for the days since its last good run, and for `day`, until today."""
+    today = now().date()
+    with engine.begin() as conn:
+        covered = runs.covered_until(conn, name) or day
+        since = max(min(covered, day), today - timedelta(days=REACH_DAYS))
+        run = runs.start(conn, "source", name, since, max(today, day), now())
+    stored = 0
+    outcome, message = "ok", ""
+    try:
+        for chunk in chunks(source.fetch(since, max(today, day))):
+            with engine.begin() as conn:
+                papers.upsert(conn, chunk, now())
+            stored += len(chunk)
+    except SourceError as error:
+        outcome, message = "failed", str(error)
+        log.error("source %s failed: %s", name, error)
+    if outcome == "ok" and stored == 0:
+        outcome, message = "quiet", f"nothing announced from {since} to {max(today, day)}"
+    with engine.begin() as conn:
+        runs.finish(conn, run, outcome, stored, message, now())
+
+
+def collect_posts(
+    engine: Engine, name: str, signal: Signal, day: date, now: Callable[[], datetime]
+) -> None:
+    """Ask one signal for posts about the papers announced lately, and on `day`."""
+    today = now().date()
+    since = min(day, today - timedelta(days=MEASURED_DAYS))
+    with engine.begin() as conn:
+        measured = papers.announced(conn, since, max(today, day))
+        run = runs.start(conn, "signal", name, since, today, now())
+    stored = 0
+    outcome, message = "ok", ""
+    try:
+        for chunk in chunks(signal.measure(measured, _midnight(since))):
+            with engine.begin() as conn:
+                stored += posts.upsert(conn, chunk)
+    except SignalError as error:
+        outcome = "stopped" if isinstance(error, SignalStopped) else "failed"
+        message = str(error)
+        log.error("signal %s %s: %s", name, outcome, error)
+    with engine.begin() as conn:
+        runs.finish(conn, run, outcome, stored, message, now())
+
+
+def import_hotpapers(engine: Engine, paths: Iterable[Path], now: Callable[[], datetime]) -> Imported:
+    """Read posts of the Hot Papers archive, files or folders of them, into the store.
+
+    Everything is read before anything is written, and written in one transaction: a
+    malformed file leaves the store as it was. Raises ArchiveError.
+    """
+    days = [hotpapers.parse(file.name, _read(file)) for file in archive_files(paths)]
+    with engine.begin() as conn:
+        new = kept = 0
+        for archived in days:
+            new += papers.upsert(conn, archived.papers, now())
+            kept += posts.upsert(conn, archived.posts)
+    return Imported(len(days), sum(len(archived.papers) for archived in days), new, kept)
+
+
+def archive_files(paths: Iterable[Path]) -> list[Path]:
+    """The Markdown files among `paths` and directly in the folders among them, sorted.
+
+    Raises ArchiveError for a path that is not there or holds no such file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("*.md")) if path.is_dir() else [path]
+        if not found or not path.exists():
+            raise ArchiveError(f"{path}: no Markdown file here; name posts or a folder of posts")
+        files += found
+    return files
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut `items` into lists of at most CHUNK, keeping no more than one of them.
+
+    What was yielded before an error in `items` is handed on before the error is.
+    """
+    chunk: list[Item] = []
+    try:
+        for item in items:
+            chunk.append(item)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+    except (SourceError, SignalError):
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ArchiveError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

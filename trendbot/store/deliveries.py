@@ -1,0 +1,405 @@
+"""Deliveries: who gets a digest, who is being sent it, and what became of each.
+
+A delivery is one row from the moment its digest is planned, so the audience is frozen and
+the books balance by counting. Rows are claimed by a change of state inside the claimer's
+transaction; on PostgreSQL claimers skip each other's rows, on SQLite one writes at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, and_, bindparam, exists, func, insert, literal, or_, select, update
+
+from trendbot.model import Cadence, DeliveryState, Status
+from trendbot.store.schema import batches, deliveries, digests, subscribers, suppressions
+
+# Topics of a segment go into one IN list this long at a time: well under SQLite's limit
+# on variables, also with a million different wishes.
+_TOPICS_AT_ONCE = 500
+
+_RETRYABLE = or_(
+    deliveries.c.state.in_([DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED]),
+    and_(deliveries.c.state == DeliveryState.UNCERTAIN, deliveries.c.next_at.is_not(None)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A range of subscriber ids, both ends included, of one planned digest."""
+
+    id: int
+    digest_id: int
+    first_id: int
+    last_id: int
+    planned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery this process may send until its lease ends."""
+
+    subscriber_id: int
+    email: str
+    topics: tuple[str, ...]
+    attempts: int
+    doubts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The new state of a claimed delivery; `next_at` is None where it is final."""
+
+    subscriber_id: int
+    state: DeliveryState
+    next_at: datetime | None
+    doubts: int
+    code: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A delivery in state sending, with the process that claimed it."""
+
+    subscriber_id: int
+    owner: str
+    lease_until: datetime
+    doubts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """One planned digest: its audience and how many deliveries are in each state."""
+
+    digest_id: int
+    cadence: Cadence
+    date: date
+    audience: int
+    counts: dict[DeliveryState, int]
+    stopped: str
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every member of the audience is accounted for."""
+        return self.audience == sum(self.counts.values())
+
+
+def segments(conn: Connection, cadence: Cadence) -> list[tuple[str, ...]]:
+    """The different topics active subscribers of `cadence` asked for."""
+    rows = conn.execute(
+        select(subscribers.c.topics)
+        .where(subscribers.c.status == Status.ACTIVE, subscribers.c.cadence == cadence)
+        .distinct()
+        .order_by(subscribers.c.topics)
+    )
+    return [tuple(topics.split()) for (topics,) in rows]
+
+
+def plan(
+    conn: Connection,
+    digest_id: int,
+    cadence: Cadence,
+    wanted: Sequence[tuple[str, ...]],
+    now: datetime,
+    batch_size: int,
+) -> int | None:
+    """Freeze the audience: active subscribers of `cadence` whose topics are in `wanted`.
+
+    Writes a pending delivery for each and cuts them into batches. Returns the size of the
+    audience, or None if the digest was planned before, by whomever.
+    """
+    first = conn.execute(
+        update(digests)
+        .where(digests.c.id == digest_id, digests.c.planned_at.is_(None))
+        .values(planned_at=now)
+    )
+    if first.rowcount == 0:
+        return None
+    for start in range(0, len(wanted), _TOPICS_AT_ONCE):
+        _add_audience(conn, digest_id, cadence, wanted[start : start + _TOPICS_AT_ONCE], now)
+    _cut_batches(conn, digest_id, batch_size)
+    audience = conn.scalar(
+        select(func.count()).select_from(deliveries).where(deliveries.c.digest_id == digest_id)
+    )
+    conn.execute(update(digests).where(digests.c.id == digest_id).values(audience=audience))
+    return audience
+
+
+def _add_audience(
+    conn: Connection,
+    digest_id: int,
+    cadence: Cadence,
+    wanted: Sequence[tuple[str, ...]],
+    now: datetime,
+) -> None:
+    # One INSERT … SELECT: at a million subscribers a row at a time would take minutes.
+    members = select(
+        literal(digest_id),
+        subscribers.c.id,
+        literal(DeliveryState.PENDING.value),
+        *(literal(0) for _ in range(3)),
+        literal(""),
+        literal(""),
+        literal(now, deliveries.c.updated_at.type),
+    ).where(
+        subscribers.c.status == Status.ACTIVE,
+        subscribers.c.cadence == cadence,
+        subscribers.c.topics.in_([" ".join(topics) for topics in wanted]),
+    )
+    columns = "digest_id subscriber_id state attempts doubts code owner detail updated_at".split()
+    conn.execute(insert(deliveries).from_select(columns, members, include_defaults=False))
+
+
+def _cut_batches(conn: Connection, digest_id: int, batch_size: int) -> None:
+    place = func.row_number().over(order_by=deliveries.c.subscriber_id)
+    numbered = (
+        select(deliveries.c.subscriber_id, ((place - 1) // batch_size).label("batch"))
+        .where(deliveries.c.digest_id == digest_id)
+        .subquery()
+    )
+    ranges = select(
+        literal(digest_id),
+        func.min(numbered.c.subscriber_id),
+        func.max(numbered.c.subscriber_id),
+    ).group_by(numbered.c.batch)
+    conn.execute(insert(batches).from_select(["digest_id", "first_id", "last_id"], ranges))
+
+
+def open_batches(conn: Connection, digest_id: int | None = None) -> list[Batch]:
+    """The batches that are not done, oldest first, of one digest or of all."""
+    query = _batches().where(batches.c.done_at.is_(None)).order_by(batches.c.id)
+    if digest_id is not None:
+        query = query.where(batches.c.digest_id == digest_id)
+    return [Batch(*row) for row in conn.execute(query)]
+
+
+def batch(conn: Connection, batch_id: int) -> Batch:
+    """The batch `batch_id`, done or not."""
+    return Batch(*conn.execute(_batches().where(batches.c.id == batch_id)).one())
+
+
+def _batches():  # type: ignore[no-untyped-def]  # the type of a five-column Select says less
+    return select(
+        batches.c.id, batches.c.digest_id, batches.c.first_id, batches.c.last_id, digests.c.planned_at
+    ).join(digests, digests.c.id == batches.c.digest_id)
+
+
+def claim(
+    conn: Connection, part: Batch, now: datetime, lease_until: datetime, owner: str, limit: int
+) -> list[Claim]:
+    """Take up to `limit` due deliveries of the batch for `owner` until `lease_until`.
+
+    Whoever left or was suppressed since planning is settled as suppressed on the way and
+    not returned. An empty list means that nothing is due now.
+    """
+    while rows := _due(conn, part, now, limit):
+        taken = [row for row in rows if row.status == Status.ACTIVE and row.reason is None]
+        for row in set(rows) - set(taken):
+            _settle_gone(conn, part, row.subscriber_id, row.reason or row.status, now)
+        if taken:
+            _lease(conn, part, [row.subscriber_id for row in taken], now, lease_until, owner)
+            return [
+                Claim(
+                    row.subscriber_id,
+                    row.email,
+                    tuple(row.topics.split()),
+                    row.attempts + 1,
+                    row.doubts,
+                )
+                for row in taken
+            ]
+    return []
+
+
+def _due(conn: Connection, part: Batch, now: datetime, limit: int):  # type: ignore[no-untyped-def]
+    waiting = deliveries.c.state.in_([DeliveryState.DEFERRED, DeliveryState.UNCERTAIN])
+    return conn.execute(
+        select(
+            deliveries.c.subscriber_id,
+            deliveries.c.attempts,
+            deliveries.c.doubts,
+            subscribers.c.email,
+            subscribers.c.topics,
+            subscribers.c.status,
+            suppressions.c.reason,
+        )
+        .join(subscribers, subscribers.c.id == deliveries.c.subscriber_id)
+        .outerjoin(suppressions, suppressions.c.email_key == subscribers.c.email_key)
+        .where(
+            *_within(part),
+            or_(
+                deliveries.c.state == DeliveryState.PENDING,
+                and_(waiting, deliveries.c.next_at <= now),
+            ),
+        )
+        .order_by(deliveries.c.subscriber_id)
+        .limit(limit)
+        .with_for_update(of=deliveries, skip_locked=True)
+    ).all()
+
+
+def _within(part: Batch):  # type: ignore[no-untyped-def]
+    return (
+        deliveries.c.digest_id == part.digest_id,
+        deliveries.c.subscriber_id.between(part.first_id, part.last_id),
+    )
+
+
+def _settle_gone(
+    conn: Connection, part: Batch, subscriber_id: int, why: str, now: datetime
+) -> None:
+    conn.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.digest_id == part.digest_id, deliveries.c.subscriber_id == subscriber_id
+        )
+        .values(
+            state=DeliveryState.SUPPRESSED,
+            next_at=None,
+            detail=f"not sent: {why}",
+            updated_at=now,
+        )
+    )
+
+
+def _lease(
+    conn: Connection,
+    part: Batch,
+    subscriber_ids: Sequence[int],
+    now: datetime,
+    lease_until: datetime,
+    owner: str,
+) -> None:
+    conn.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.digest_id == part.digest_id,
+            deliveries.c.subscriber_id.in_(subscriber_ids),
+        )
+        .values(
+            state=DeliveryState.SENDING,
+            attempts=deliveries.c.attempts + 1,
+            next_at=None,
+            lease_until=lease_until,
+            owner=owner,
+            updated_at=now,
+        )
+    )
+
+
+def orphans(conn: Connection, part: Batch) -> list[Orphan]:
+    """The deliveries of the batch in state sending, whoever holds them."""
+    rows = conn.execute(
+        select(
+            deliveries.c.subscriber_id,
+            deliveries.c.owner,
+            deliveries.c.lease_until,
+            deliveries.c.doubts,
+        ).where(*_within(part), deliveries.c.state == DeliveryState.SENDING)
+    )
+    return [Orphan(*row) for row in rows]
+
+
+def record(
+    conn: Connection, digest_id: int, owner: str, verdicts: Sequence[Verdict], now: datetime
+) -> int:
+    """Write what became of deliveries claimed by `owner`; returns how many were still its own.
+
+    A delivery whose lease was lost to another process keeps what that process wrote.
+    """
+    written = 0
+    statement = (
+        update(deliveries)
+        .where(
+            deliveries.c.digest_id == digest_id,
+            deliveries.c.subscriber_id == bindparam("of"),
+            deliveries.c.state == DeliveryState.SENDING,
+            deliveries.c.owner == owner,
+        )
+        .values(
+            state=bindparam("new_state"),
+            next_at=bindparam("new_next_at"),
+            doubts=bindparam("new_doubts"),
+            code=bindparam("new_code"),
+            detail=bindparam("new_detail"),
+            lease_until=None,
+            owner="",
+            updated_at=now,
+        )
+    )
+    for verdict in verdicts:
+        result = conn.execute(
+            statement,
+            {
+                "of": verdict.subscriber_id,
+                "new_state": verdict.state,
+                "new_next_at": verdict.next_at,
+                "new_doubts": verdict.doubts,
+                "new_code": verdict.code,
+                "new_detail": verdict.detail[:500],
+            },
+        )
+        written += result.rowcount
+    return written
+
+
+def expire(conn: Connection, part: Batch, now: datetime) -> int:
+    """Settle as expired whatever of the batch still waits to be sent; returns how many."""
+    waiting = or_(
+        deliveries.c.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
+        and_(deliveries.c.state == DeliveryState.UNCERTAIN, deliveries.c.next_at.is_not(None)),
+    )
+    result = conn.execute(
+        update(deliveries)
+        .where(*_within(part), waiting)
+        .values(state=DeliveryState.EXPIRED, next_at=None, updated_at=now)
+    )
+    return result.rowcount
+
+
+def finish(conn: Connection, part: Batch, now: datetime) -> bool:
+    """Mark the batch done if nothing of it can be sent any more; returns whether it is done."""
+    still_open = exists().where(*_within(part), _RETRYABLE)
+    result = conn.execute(
+        update(batches).where(batches.c.id == part.id, ~still_open).values(done_at=now)
+    )
+    return result.rowcount == 1
+
+
+def next_due(conn: Connection) -> datetime | None:
+    """When the earliest waiting or leased delivery of an open batch is due again."""
+    return conn.scalar(
+        select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.lease_until)))
+        .select_from(deliveries)
+        .join(batches, batches.c.digest_id == deliveries.c.digest_id)
+        .where(
+            batches.c.done_at.is_(None),
+            deliveries.c.subscriber_id.between(batches.c.first_id, batches.c.last_id),
+            _RETRYABLE,
+        )
+    )
+
+
+def stop(conn: Connection, digest_id: int, reason: str) -> None:
+    """Note why sending a digest stopped; an empty reason takes the note away."""
+    conn.execute(update(digests).where(digests.c.id == digest_id).values(stopped=reason))
+
+
+def books(conn: Connection, digest_id: int | None = None, limit: int = 30) -> list[Books]:
+    """The books of the newest `limit` digests, newest first, or of one."""
+    query = select(digests).order_by(digests.c.date.desc(), digests.c.cadence).limit(limit)
+    if digest_id is not None:
+        query = query.where(digests.c.id == digest_id)
+    rows = conn.execute(query).all()
+    counts: dict[int, dict[DeliveryState, int]] = {row.id: {} for row in rows}
+    for of, state, number in conn.execute(
+        select(deliveries.c.digest_id, deliveries.c.state, func.count())
+        .where(deliveries.c.digest_id.in_(counts))
+        .group_by(deliveries.c.digest_id, deliveries.c.state)
+    ):
+        counts[of][DeliveryState(state)] = number
+    return [
+        Books(row.id, Cadence(row.cadence), row.date, row.audience, counts[row.id], row.stopped)
+        for row in rows
+    ]
