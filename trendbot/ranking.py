@@ -7,8 +7,9 @@ same counts always give the same list.
 
 from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import islice
 
 from trendbot.model import Cadence, Tally
 
@@ -84,6 +85,7 @@ def choose(
 ) -> list[Standing]:
     """The `size` best that readers have not seen, or whose score has doubled since they did.
 
+    They are numbered anew from 1.
     `shown` maps the ids of papers of earlier digests to their score in the last of them.
     """
     fresh = (
@@ -91,7 +93,7 @@ def choose(
         for one in standings
         if one.paper_id not in shown or one.score >= 2 * shown[one.paper_id]
     )
-    return [one for one, _ in zip(fresh, range(size), strict=False)]
+    return [replace(one, rank=place) for place, one in enumerate(islice(fresh, size), start=1)]
 
 
 def _retweets(signals: Mapping[str, Tally]) -> int:

@@ -7,9 +7,10 @@ each adapter declares its own as a subclass of `Section`, and `section()` reads 
 
 import os
 import re
+import secrets
 import tomllib
 from collections.abc import Mapping
-from datetime import date, time, timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -27,6 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from trendbot.errors import SettingsError
+from trendbot.folders import folder
 from trendbot.model import Cadence
 
 ENV_PREFIX = "TRENDBOT_"
@@ -229,12 +231,21 @@ def section(model: type[SectionT], table: Mapping[str, Any], name: str) -> Secti
         raise SettingsError(_explain(f"[{name}]", error)) from error
 
 
-def parse_date(text: str) -> date:
-    """Read YYYY-MM-DD. Raises SettingsError."""
+def write_example(file: Path) -> None:
+    """Write the commented example settings with a fresh secret key, for the owner's eyes only.
+
+    Raises SettingsError if the file exists or cannot be written.
+    """
+    example = (folder("deploy") / "trendbot.example.toml").read_text(encoding="utf-8")
+    text = example.replace("@SECRET_KEY@", secrets.token_urlsafe(32))
     try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsError(f"{text!r} is not a date; write it as 2026-11-20") from error
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise SettingsError(f"{file} exists already and stays as it is") from error
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be written: {error.strerror}") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

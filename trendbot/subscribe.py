@@ -230,11 +230,11 @@ def _wish(row: dict[str, str]) -> Wish:
 
 
 def take_in(door: Doorway, wishes: Iterable[Wish], confirmed: bool) -> dict[Added | Status, int]:
-    """Add the addresses of a list; those known already stay as they are.
+    """Add the addresses of a list; known ones stay as they are, unless they are pending.
 
-    `confirmed` makes those the list does not call otherwise active. Who left or was
-    suppressed stays so. Without `confirmed` the others are mailed a confirmation each.
-    Returns how many became what.
+    `confirmed` makes those active whom the list does not call otherwise. Who left or was
+    suppressed stays so. The others are pending and mailed a confirmation each, so that an
+    import cut off half way is finished by running it again. Returns how many became what.
     """
     counts: dict[Added | Status, int] = {}
     to_confirm: list[Wish] = []
@@ -258,10 +258,16 @@ def _take_in_one(
     left = wish.status in (Status.UNSUBSCRIBED, Status.SUPPRESSED)
     active = wish.status is Status.ACTIVE and confirmed
     status = wish.status if left else Status.ACTIVE if active else Status.PENDING
-    added = subscribers.add(
+    if subscribers.add(
         conn, wish.address.email, wish.address.key, status, wish.cadence, wish.topics, now
-    )
-    return Added.KNOWN if added is None else status
+    ):
+        return status
+    known = subscribers.find(conn, wish.address.key)
+    if known is None or known.status is not Status.PENDING or left:
+        return Added.KNOWN
+    if active:
+        subscribers.set_status(conn, known.id, Status.ACTIVE, now)
+    return status
 
 
 def _csv_line(values: Iterable[str]) -> str:

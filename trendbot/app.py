@@ -1,0 +1,155 @@
+"""The only wiring: settings become a database, adapters, and what the steps need."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from pkgutil import resolve_name
+from typing import Any
+
+from sqlalchemy import Engine
+
+from trendbot import compose
+from trendbot.collect import MEASURED_DAYS
+from trendbot.context import Budget, Context
+from trendbot.deliver import Dispatch, never
+from trendbot.errors import SettingsError
+from trendbot.fetch import Fetcher
+from trendbot.model import PaperSource, Signal, Transport
+from trendbot.settings import Settings, section
+from trendbot.signals import SIGNALS
+from trendbot.sources import SOURCES
+from trendbot.store import posts, runs
+from trendbot.store.engine import open_store
+from trendbot.subscribe import Doorway
+from trendbot.transports import TRANSPORTS
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+class App:
+    """One trendbot: its settings, its database, and its adapters, built when first used."""
+
+    def __init__(self, settings: Settings, engine: Engine, now: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.now = now
+
+    @property
+    def secret(self) -> str:
+        """The key that mailed links are signed with. Raises SettingsError when there is none."""
+        secret = self.settings.web.secret_key.get_secret_value()
+        if len(secret) < 16:
+            raise SettingsError(
+                "web.secret_key must be set, 16 characters or more, before mail can go out; "
+                "`trendbot init` writes a trendbot.toml with one"
+            )
+        return secret
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """The one way to the web that all adapters share, so that hosts see one visitor."""
+        contact = compose.envelope_sender(self.settings.mail.sender)
+        return Fetcher(f"{self.settings.site.base_url}; {contact}")
+
+    @cached_property
+    def sources(self) -> dict[str, PaperSource]:
+        """The enabled sources by name."""
+        return self._adapters("sources", SOURCES, self.settings.sources)
+
+    @cached_property
+    def signals(self) -> dict[str, Signal]:
+        """The enabled signals by name."""
+        return self._adapters("signals", SIGNALS, self.settings.signals)
+
+    @cached_property
+    def transport(self) -> Transport:
+        """The transport `mail.transport` names."""
+        name = self.settings.mail.transport
+        if name not in TRANSPORTS:
+            raise SettingsError(f"mail.transport: {name!r} is none of {', '.join(TRANSPORTS)}")
+        adapter = resolve_name(TRANSPORTS[name])
+        table = getattr(self.settings.mail, name)
+        transport: Transport = adapter(
+            section(adapter.Settings, table, f"mail.{name}"), self._context(name)
+        )
+        return transport
+
+    def dispatch(self, stop: Callable[[], bool] = never) -> Dispatch:
+        """What delivering needs."""
+        return Dispatch(
+            self.engine,
+            self.transport,
+            self.settings.site,
+            self.settings.mail,
+            self.secret,
+            self.now,
+            stop,
+        )
+
+    def doorway(self) -> Doorway:
+        """What signing up needs."""
+        settings = self.settings
+        return Doorway(
+            self.engine,
+            lambda: self.transport,
+            settings.site,
+            settings.mail,
+            self.secret,
+            self.now,
+        )
+
+    def _adapters(
+        self, kind: str, registry: Mapping[str, str], tables: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        if unknown := set(tables) - set(registry):
+            raise SettingsError(
+                f"[{kind}.{min(unknown)}]: unknown; there are {', '.join(sorted(registry))}"
+            )
+        built = {}
+        for name, place in registry.items():
+            adapter = resolve_name(place)
+            settings = section(adapter.Settings, tables.get(name, {}), f"{kind}.{name}")
+            if settings.enabled:
+                built[name] = adapter(settings, self._context(name))
+        return built
+
+    def _context(self, name: str) -> Context:
+        return Context(
+            home=self.settings.home,
+            now=self.now,
+            fetcher=self.fetcher,
+            budget=self._budget(name),
+            known_posts=partial(self._known_posts, name),
+        )
+
+    def _budget(self, name: str) -> Budget:
+        def reserve(wanted: int, limit: int) -> int:
+            with self.engine.begin() as conn:
+                return runs.reserve(conn, name, self.now().date(), wanted, limit)
+
+        def release(unused: int) -> None:
+            with self.engine.begin() as conn:
+                runs.release(conn, name, self.now().date(), unused)
+
+        def stop(reason: str) -> None:
+            with self.engine.begin() as conn:
+                runs.stop(conn, name, self.now().date(), reason)
+
+        return Budget(reserve, release, stop)
+
+    def _known_posts(self, name: str, limit: int) -> list[str]:
+        today = self.now().date()
+        with self.engine.connect() as conn:
+            return posts.leading(conn, name, today - timedelta(days=MEASURED_DAYS), today, limit)
+
+
+def build(settings: Settings, now: Callable[[], datetime] = utc_now) -> App:
+    """Open the database, upgrading an older one, and wire everything to it.
+
+    Raises SettingsError and StoreError.
+    """
+    engine = open_store(settings.database.url.get_secret_value(), settings.home)
+    return App(settings, engine, now)

@@ -1,0 +1,180 @@
+"""The daemon: a scheduler and the web, started in order and stopped in reverse.
+
+Jobs run one at a time and look at the database to see what is to be done, so it does not
+matter when they run: after downtime, a clock change or a second daemon beside this one,
+they find what is missing and nothing twice.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from datetime import date, timedelta
+from types import FrameType
+
+import uvicorn
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import SQLAlchemyError
+
+from trendbot import deliver, due, pipeline
+from trendbot.app import App
+from trendbot.collect import collect
+from trendbot.errors import SettingsError, TrendbotError
+from trendbot.model import Cadence
+from trendbot.store import digests, runs
+from trendbot.store.engine import explain
+from trendbot.web.ops import create
+
+RETRY_AFTER = timedelta(minutes=15)
+STOP_WITHIN = 8.0  # seconds for the work in hand; what is not done then is taken up at the next start
+
+log = logging.getLogger(__name__)
+
+
+def serve(app: App) -> None:
+    """Work until SIGTERM or SIGINT, then stop within ten seconds without losing a delivery.
+
+    Raises SettingsError when the web's port cannot be had.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    stopping = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    web, web_thread = _start_web(app)
+    at_work = threading.Lock()
+    scheduler = _start_scheduler(app, stopping, at_work)
+    log.info("working; digests are due at %s %s", app.settings.schedule.digest_at, app.settings.schedule.timezone)
+    stopping.wait()
+    log.info("stopping")
+    scheduler.shutdown(wait=False)
+    finished = at_work.acquire(timeout=STOP_WITHIN)
+    web.should_exit = True
+    web_thread.join(timeout=1)
+    if not finished:
+        log.warning("a job did not end in time; the next start goes on where it was")
+        logging.shutdown()
+        os._exit(0)  # its thread would keep the process; the database is consistent without it
+    app.engine.dispose()
+    log.info("stopped")
+
+
+def collect_if_due(app: App) -> None:
+    """Collect, unless this or another daemon began to within `collect_every`."""
+    now = app.now()
+    every = app.settings.schedule.collect_every
+    with app.engine.connect() as conn:
+        last = [
+            run.started_at
+            for kind in ("source", "signal")
+            for run in runs.last_of_each(conn, kind)
+        ]
+    if not last or max(last) + every <= now:
+        collect(app.engine, app.sources, app.signals, now.date(), app.now)
+
+
+def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
+    """Make the digests that are due and missing; mail those that are still news."""
+    for cadence in Cadence:
+        days = _missing(app, cadence)
+        if not days or _tried_lately(app, cadence):
+            continue
+        collect(app.engine, app.sources, app.signals, days[0], app.now)
+        for day in days:
+            if stop():
+                return
+            made = pipeline.make_digest(app, cadence, day)
+            log.info("%s digest of %s: %s %s", cadence, day, made.outcome, made.reason)
+            if made.outcome is pipeline.Outcome.FAILED:
+                break
+    plan_due(app)
+
+
+def plan_due(app: App) -> None:
+    """Freeze the audience of digests that are made, still news and not planned yet."""
+    schedule = app.settings.schedule
+    for cadence in Cadence:
+        with app.engine.connect() as conn:
+            newest = digests.latest(conn, cadence)
+        if newest is None or not due.closes(cadence, newest.date):
+            continue
+        if due.mailed(newest.date, app.now(), schedule.digest_at, schedule.zone):
+            audience = deliver.plan(app.engine, newest, app.now())
+            if audience is not None:
+                log.info("%s digest of %s goes to %d subscribers", cadence, newest.date, audience)
+
+
+def _missing(app: App, cadence: Cadence) -> list[date]:
+    schedule = app.settings.schedule
+    with app.engine.connect() as conn:
+        covered = runs.covered_until(conn, "digest", cadence)
+    return due.missing(cadence, covered, app.now(), schedule.digest_at, schedule.zone)
+
+
+def _tried_lately(app: App, cadence: Cadence) -> bool:
+    with app.engine.connect() as conn:
+        last = runs.last(conn, "digest", cadence)
+    return (
+        last is not None
+        and last.outcome in pipeline.FAILURES
+        and last.started_at + RETRY_AFTER > app.now()
+    )
+
+
+def _start_scheduler(
+    app: App, stopping: threading.Event, at_work: threading.Lock
+) -> BackgroundScheduler:
+    """Three jobs on one thread: collect, make digests, deliver."""
+
+    def job(work: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            with at_work:
+                if stopping.is_set():
+                    return
+                try:
+                    work()
+                except TrendbotError as error:
+                    log.error("%s", error)
+                except SQLAlchemyError as error:
+                    log.error("%s", explain(error))
+
+        return run
+
+    scheduler = BackgroundScheduler(
+        executors={"default": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        timezone="UTC",
+    )
+    stop = stopping.is_set
+    every_minute = {"trigger": "interval", "minutes": 1, "next_run_time": app.now()}
+    for name, work in (
+        ("collect", lambda: collect_if_due(app)),
+        ("digests", lambda: make_due(app, stop)),
+        ("deliver", lambda: deliver.drain(app.dispatch(stop))),
+    ):
+        scheduler.add_job(job(work), id=name, **every_minute)
+    scheduler.start()
+    return scheduler
+
+
+def _start_web(app: App) -> tuple[uvicorn.Server, threading.Thread]:
+    web = app.settings.web
+    try:
+        listener = socket.create_server((web.host, web.port))
+    except OSError as error:
+        raise SettingsError(
+            f"web.host, web.port: cannot listen on {web.host} port {web.port}: {error.strerror}"
+        ) from error
+    log.info("listening on http://%s:%d", web.host, listener.getsockname()[1])
+    server = uvicorn.Server(uvicorn.Config(create(app), log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, args=([listener],), name="web", daemon=True)
+    thread.start()
+    return server, thread

@@ -1,0 +1,54 @@
+"""When digests are due: pure, and right across daylight-saving changes.
+
+The digest of a day is due the day after, at `digest_at` in the schedule's time zone. An
+hour that a clock change skips counts as the hour after it; one it repeats, as the first.
+"""
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from trendbot.model import Cadence
+
+# A digest is mailed up to a day after it was due; what is made later is for the archive.
+MAILED_WITHIN = timedelta(days=1)
+# How far back a daemon that was down makes up for digests.
+MOST_MISSED = timedelta(days=30)
+SUNDAY = 6
+
+
+def due_at(day: date, digest_at: time, zone: ZoneInfo) -> datetime:
+    """The moment (UTC) from which the digest of `day` is due."""
+    return datetime.combine(day + timedelta(days=1), digest_at, zone).astimezone(UTC)
+
+
+def closes(cadence: Cadence, day: date) -> bool:
+    """Whether a digest of this cadence is made for `day`: weekly on Sundays, monthly on last days."""
+    if cadence is Cadence.WEEKLY:
+        return day.weekday() == SUNDAY
+    if cadence is Cadence.MONTHLY:
+        return day.day == monthrange(day.year, day.month)[1]
+    return True
+
+
+def missing(
+    cadence: Cadence, covered: date | None, now: datetime, digest_at: time, zone: ZoneInfo
+) -> list[date]:
+    """The days whose digests are due and not settled yet, oldest first.
+
+    `covered` is the last day settled, made or quiet; without one only the newest day counts.
+    """
+    today = now.astimezone(zone).date()
+    days = [
+        day
+        for ago in range(MOST_MISSED.days, -1, -1)
+        if closes(cadence, day := today - timedelta(days=ago))
+        and due_at(day, digest_at, zone) <= now
+        and (covered is None or day > covered)
+    ]
+    return days if covered is not None else days[-1:]
+
+
+def mailed(day: date, now: datetime, digest_at: time, zone: ZoneInfo) -> bool:
+    """Whether the digest of `day`, made now, is still news enough to mail."""
+    return now - due_at(day, digest_at, zone) <= MAILED_WITHIN

@@ -1,0 +1,172 @@
+"""The whole job; read this first.
+
+    collect  papers from the sources, posts from the signals          trendbot.collect
+    rank     by retweets and favorites                                 trendbot.ranking
+    freeze   the best of them as the digest of the day                 trendbot.store.digests
+    deliver  compose it once per segment, send it to each subscriber   trendbot.deliver
+
+Every step finds what an earlier run left and goes on from there: running a day twice, or
+again after a crash between any two steps, makes one digest and sends one mail.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from trendbot import deliver
+from trendbot.app import App
+from trendbot.collect import collect
+from trendbot.model import Cadence, Digest, RankedPaper
+from trendbot.ranking import Standing, choose, closing_day, rank, window
+from trendbot.store import digests, papers, posts, runs
+
+FAILURES = ("failed", "stopped")
+
+
+class Outcome(StrEnum):
+    """How making a digest ended."""
+
+    MADE = "made"
+    THERE = "there already"
+    QUIET = "quiet"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of making a digest: the digest, or the reason there is none."""
+
+    outcome: Outcome
+    digest: Digest | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A ranking computed now: `papers` is all that reach the score, best first."""
+
+    cadence: Cadence
+    date: date
+    since: date
+    until: date
+    announced: int
+    measured: int
+    standings: list[Standing]
+
+
+def run(app: App, cadence: Cadence, day: date, mail: bool = True) -> Made:
+    """Collect, make the digest of `day`, and mail it unless told otherwise."""
+    collect(app.engine, app.sources, app.signals, day, app.now)
+    made = make_digest(app, cadence, day)
+    if made.digest is not None and mail:
+        mail_digest(app, made.digest)
+    return made
+
+
+def mail_digest(app: App, digest: Digest) -> None:
+    """Freeze the digest's audience, if that was not done yet, and send what is due of it."""
+    dispatch = app.dispatch()
+    deliver.plan(app.engine, digest, app.now())
+    deliver.drain(dispatch, digest.id)
+
+
+def make_digest(app: App, cadence: Cadence, day: date) -> Made:
+    """Freeze the best papers of the window as the digest of (cadence, day), once.
+
+    A day without a digest is written down as a run, with the reason: quiet where there was
+    nothing to tell, failed where we could not know.
+    """
+    day = closing_day(cadence, day)
+    counted_at = app.now()
+    with app.engine.begin() as conn:
+        if (found := digests.find(conn, cadence, day)) is not None:
+            return Made(Outcome.THERE, found)
+        started = runs.start(conn, "digest", cadence, day, day, counted_at)
+        ranked = ranking(app, conn, cadence, day)
+        shown = digests.shown(conn, cadence, day) if cadence is Cadence.DAILY else {}
+        chosen = choose(ranked.standings, app.settings.ranking.size, shown)
+        if not chosen:
+            made = _nothing_to_tell(app, conn, ranked)
+        else:
+            made = _freeze(conn, ranked, chosen, counted_at)
+        outcome = "ok" if made.digest else made.outcome.value
+        runs.finish(conn, started, outcome, len(chosen), made.reason, app.now())
+    return made
+
+
+def ranking(app: App, conn: Connection, cadence: Cadence, day: date) -> Ranked:
+    """Rank the papers of the window by what is counted now; stores nothing."""
+    settings = app.settings.ranking
+    day = closing_day(cadence, day)
+    since, until = window(cadence, day, settings.window_days.of(cadence))
+    candidates = posts.candidates(conn, since, until, app.now())
+    return Ranked(
+        cadence,
+        day,
+        since,
+        until,
+        announced=len(candidates),
+        measured=sum(1 for candidate in candidates if candidate.signals),
+        standings=rank(candidates, settings.weights, settings.min_score),
+    )
+
+
+def with_papers(conn: Connection, standings: list[Standing]) -> list[tuple[int, RankedPaper]]:
+    """Each standing with its paper, beside the paper's id in the store."""
+    found = papers.by_id(conn, [one.paper_id for one in standings])
+    return [
+        (
+            one.paper_id,
+            RankedPaper(
+                one.rank,
+                found[one.paper_id],
+                one.score,
+                one.retweets,
+                one.favorites,
+                one.signals,
+            ),
+        )
+        for one in standings
+    ]
+
+
+def _freeze(
+    conn: Connection, ranked: Ranked, chosen: list[Standing], counted_at: datetime
+) -> Made:
+    entries = with_papers(conn, chosen)
+    made = digests.freeze(
+        conn, ranked.cadence, ranked.date, ranked.since, ranked.until, counted_at, entries
+    )
+    outcome = Outcome.THERE if made is None else Outcome.MADE
+    return Made(outcome, digests.find(conn, ranked.cadence, ranked.date))
+
+
+def _nothing_to_tell(app: App, conn: Connection, ranked: Ranked) -> Made:
+    """Say why there is no digest: quiet only if everybody who was asked did answer."""
+    days = f"on {ranked.until}" if ranked.since == ranked.until else f"from {ranked.since}"
+    if ranked.announced == 0:
+        reason = f"no paper was announced {days}"
+    elif ranked.standings:
+        reason = "every leading paper was in an earlier digest"
+    else:
+        reason = (
+            f"none of {ranked.announced} papers announced {days} reached a score of "
+            f"{app.settings.ranking.min_score:g}; {ranked.measured} were posted about"
+        )
+    asked: list[tuple[str, Mapping[str, object]]] = [("source", app.sources)]
+    if ranked.announced:
+        asked.append(("signal", app.signals))
+    failures = [
+        f"{kind} {name}: {run.message}"
+        for kind, wired in asked
+        for name in wired
+        if (run := runs.last(conn, kind, name)) is not None
+        and run.outcome in FAILURES
+        and run.since <= ranked.until
+    ]
+    if failures:
+        return Made(Outcome.FAILED, None, f"{reason}, as far as known: " + "; ".join(failures))
+    return Made(Outcome.QUIET, None, reason)

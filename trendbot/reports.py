@@ -1,0 +1,221 @@
+"""What the command line shows: the same facts as JSON documents and as tables.
+
+Text from outside is cleaned of control characters before it reaches a terminal.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import Connection
+
+from trendbot.model import Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber
+from trendbot.pipeline import Ranked
+from trendbot.store import deliveries, digests, papers, posts, runs
+from trendbot.store.deliveries import Books
+from trendbot.store.runs import Run
+from trendbot.tex import readable
+from trendbot.text import clean
+
+STATES = ("sent", "pending", "deferred", "failed", "uncertain", "suppressed", "expired")
+
+
+def number(value: float) -> float:
+    """Whole scores without a decimal point."""
+    return int(value) if value == int(value) else value
+
+
+def paper_document(entry: RankedPaper) -> dict[str, Any]:
+    """One ranked paper as JSON."""
+    return {
+        "rank": entry.rank,
+        "id": entry.paper.id,
+        "title": entry.paper.title,
+        "authors": list(entry.paper.authors),
+        "categories": list(entry.paper.categories),
+        "score": number(entry.score),
+        "retweets": entry.retweets,
+        "favorites": entry.favorites,
+        "signals": {
+            name: {
+                "posts": tally.posts,
+                "retweets": tally.retweets,
+                "favorites": tally.favorites,
+            }
+            for name, tally in sorted(entry.signals.items())
+        },
+        "links": dict(entry.paper.links),
+    }
+
+
+def ranking_document(ranked: Ranked, entries: Sequence[RankedPaper]) -> dict[str, Any]:
+    """A computed ranking as JSON."""
+    return {
+        "date": ranked.date.isoformat(),
+        "cadence": ranked.cadence,
+        "window": {"since": ranked.since.isoformat(), "until": ranked.until.isoformat()},
+        "papers": [paper_document(entry) for entry in entries],
+    }
+
+
+def digest_document(conn: Connection, digest: Digest) -> dict[str, Any]:
+    """A frozen digest as JSON, each paper with the posts and readings its numbers come from."""
+    ids = papers.ids_of(conn, [entry.paper.key for entry in digest.papers])
+    return {
+        "date": digest.date.isoformat(),
+        "cadence": digest.cadence,
+        "window": {"since": digest.since.isoformat(), "until": digest.until.isoformat()},
+        "counted_at": digest.counted_at.isoformat(),
+        "papers": [
+            paper_document(entry)
+            | {
+                "posts": [
+                    post_document(post)
+                    for post in posts.of_paper(conn, ids[entry.paper.key], digest.counted_at)
+                ]
+            }
+            for entry in digest.papers
+        ],
+    }
+
+
+def post_document(post: Post) -> dict[str, Any]:
+    """A post as JSON, with the reading that counted, or null where none was taken."""
+    return {
+        "signal": post.signal,
+        "id": post.id,
+        "author": post.author,
+        "url": post.url,
+        "posted_at": post.posted_at.isoformat(),
+        "reading": post.reading
+        and {
+            "taken_at": post.reading.taken_at.isoformat(),
+            "retweets": post.reading.retweets,
+            "favorites": post.reading.favorites,
+            "replies": post.reading.replies,
+        },
+    }
+
+
+def subscriber_document(reader: Subscriber) -> dict[str, Any]:
+    """A subscriber as JSON."""
+    return {
+        "email": reader.email,
+        "status": reader.status,
+        "cadence": reader.cadence,
+        "topics": list(reader.topics),
+        "created_at": reader.created_at.isoformat(),
+        "confirmed_at": reader.confirmed_at and reader.confirmed_at.isoformat(),
+    }
+
+
+def books_document(books: Books) -> dict[str, Any]:
+    """One digest's books as JSON; what is being sent right now counts as pending."""
+    counts = {state: books.counts.get(DeliveryState(state), 0) for state in STATES}
+    counts["pending"] += books.counts.get(DeliveryState.SENDING, 0)
+    return {
+        "cadence": books.cadence,
+        "date": books.date.isoformat(),
+        "audience": books.audience,
+        **counts,
+        "balanced": books.balanced,
+        "stopped": books.stopped,
+    }
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """The last look at a source or signal as JSON."""
+    return {
+        "name": run.name,
+        "outcome": run.outcome,
+        "items": run.items,
+        "since": run.since.isoformat(),
+        "until": run.until.isoformat(),
+        "started_at": run.started_at.isoformat(),
+        "finished_at": run.finished_at and run.finished_at.isoformat(),
+        "message": run.message,
+    }
+
+
+def status_document(conn: Connection) -> dict[str, Any]:
+    """How everything stands as JSON."""
+    return {
+        "digests": [books_document(books) for books in deliveries.books(conn)],
+        "sources": [run_document(run) for run in runs.last_of_each(conn, "source")],
+        "signals": [run_document(run) for run in runs.last_of_each(conn, "signal")],
+        "last_digest_runs": [run_document(run) for run in runs.last_of_each(conn, "digest")],
+    }
+
+
+def show_ranking(console: Console, ranked: Ranked, entries: Sequence[RankedPaper], size: int) -> None:
+    """Print a ranking; a line marks where the digest ends."""
+    table = Table(title=_heading(ranked.cadence, ranked.since.isoformat(), ranked.until.isoformat()))
+    for name, justify in (("#", "right"), ("score", "right"), ("retweets", "right"), ("favorites", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("paper")
+    table.add_column("id", no_wrap=True)
+    for entry in entries:
+        table.add_row(
+            str(entry.rank),
+            f"{entry.score:g}" if entry.score % 1 else f"{entry.score:,.0f}",
+            f"{entry.retweets:,}",
+            f"{entry.favorites:,}",
+            Text(clean(readable(entry.paper.title))),
+            entry.paper.id,
+            end_section=entry.rank == size,
+        )
+    console.print(table)
+    console.print(
+        f"{ranked.announced} papers announced, {ranked.measured} posted about, "
+        f"{len(entries)} reach the score."
+    )
+
+
+def show_status(console: Console, document: Mapping[str, Any]) -> None:
+    """Print the status document as tables."""
+    console.print(_books_table(document["digests"]))
+    for title in ("sources", "signals", "last_digest_runs"):
+        console.print(_runs_table(title.replace("_", " "), document[title]))
+    for books in document["digests"]:
+        if books["stopped"]:
+            console.print(
+                Text(f"{books['cadence']} {books['date']}: sending stopped: {clean(books['stopped'])}")
+            )
+
+
+def _books_table(books: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title="digests")
+    columns = ("cadence", "date", "audience", *STATES, "balanced")
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("cadence", "date", "balanced") else "right")
+    for row in books:
+        table.add_row(*(_yes_no(row[name]) for name in columns))
+    return table
+
+
+def _yes_no(value: object) -> str:
+    return ("yes" if value else "NO") if isinstance(value, bool) else str(value)
+
+
+def _runs_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=title)
+    for name in ("name", "outcome", "items", "days", "at", "message"):
+        table.add_column(name, justify="right" if name == "items" else "left")
+    for row in rows:
+        at = datetime.fromisoformat(row["started_at"])
+        table.add_row(
+            row["name"],
+            row["outcome"],
+            str(row["items"]),
+            row["since"] if row["since"] == row["until"] else f"{row['since']} … {row['until']}",
+            f"{at:%Y-%m-%d %H:%M} UTC",
+            Text(clean(row["message"])),
+        )
+    return table
+
+
+def _heading(cadence: Cadence, since: str, until: str) -> str:
+    return f"{cadence} ranking, papers announced {since if since == until else f'{since} … {until}'}"
