@@ -1,0 +1,86 @@
+"""The whole job once, offline, with sample papers, in a folder of its own."""
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from trendbot import pipeline, reports, subscribe
+from trendbot.app import build
+from trendbot.errors import TrendbotError
+from trendbot.model import Cadence
+from trendbot.settings import load, write_example
+from trendbot.sources.sample import last_day
+
+SUBSCRIBERS = (("ada@example.org", ""), ("grace@example.net", "cs.CV,cs.LG"))
+TOP = 10
+
+# What the demo changes in the example settings: the sample instead of the network.
+_OFFLINE = {
+    "[sources.arxiv]\n": "[sources.sample]\nenabled = true\n\n[sources.arxiv]\nenabled = false\n",
+    "[signals.huggingface]\n": (
+        "[signals.sample]\nenabled = true\n\n[signals.huggingface]\nenabled = false\n"
+    ),
+}
+
+
+def run_demo(home: Path, console: Console) -> None:
+    """Run the pipeline on the last sample day in `home`; a second run mails nothing twice.
+
+    Raises TrendbotError when the folder cannot be used.
+    """
+    config = home / "trendbot.toml"
+    if not config.exists():
+        _furnish(home, config)
+    app = build(load(config))
+    door = app.doorway()
+    for email, topics in SUBSCRIBERS:
+        subscribe.add(door, email, Cadence.DAILY, subscribe.topics_of(topics), confirmed=True)
+    before = _mails(home)
+    made = pipeline.run(app, Cadence.DAILY, last_day())
+    with app.engine.connect() as conn:
+        ranked = pipeline.ranking(app, conn, Cadence.DAILY, last_day())
+        entries = [entry for _, entry in pipeline.with_papers(conn, ranked.standings)]
+    reports.show_ranking(console, ranked, entries[:TOP], app.settings.ranking.size)
+    app.engine.dispose()
+    _tell(home, config, made, before, console)
+
+
+def _furnish(home: Path, config: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if any(home.iterdir()):
+            raise TrendbotError(f"{home} is not empty and no demo; choose another with --home")
+        write_example(config)
+        text = config.read_text(encoding="utf-8")
+        for old, new in _OFFLINE.items():
+            text = text.replace(old, new, 1)
+        config.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TrendbotError(f"{home}: cannot be used: {error.strerror}") from error
+
+
+def _mails(home: Path) -> set[Path]:
+    return set((home / "mail" / "new").glob("*"))
+
+
+def _tell(
+    home: Path, config: Path, made: pipeline.Made, before: set[Path], console: Console
+) -> None:
+    mails = sorted(_mails(home))
+    new = len(mails) - len(before)
+    here = f"trendbot --config {shlex.quote(str(config))}"
+    lines = [
+        f"\nThe {made.outcome} digest of {last_day()} has "
+        f"{len(made.digest.papers) if made.digest else 0} papers; {new} mails were sent now.",
+        f"Your mail lies in {home / 'mail' / 'new'}:",
+        *(f"  {mail}" for mail in mails),
+        "\nTry next:",
+        f"  {here} digest show --date {last_day()}",
+        f"  {here} digest show --date {last_day()} --format html > digest.html",
+        f"  {here} status",
+        f"  {here} rank --date {last_day()} --cadence weekly",
+        "  trendbot init          # settings of your own, then: trendbot doctor",
+    ]
+    console.print(Text("\n".join(lines)), soft_wrap=True)

@@ -1,0 +1,88 @@
+"""The doctor: looks at every part once and says what to do about the sick ones."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import dns.exception
+import dns.resolver
+from sqlalchemy import Engine
+
+from trendbot import compose
+from trendbot.app import App, utc_now
+from trendbot.errors import TrendbotError
+from trendbot.settings import Settings
+from trendbot.store.engine import current, open_store
+
+DNS_TIMEOUT = 5.0  # seconds for all tries of one question
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one part, in one line."""
+
+    part: str
+    well: bool
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Check database, settings for mail, the transport, DNS, each source and each signal."""
+    try:
+        engine = open_store(settings.database.url.get_secret_value(), settings.home)
+    except TrendbotError as error:
+        yield Finding("database", False, str(error))
+        return
+    yield Finding("database", True, f"{engine.dialect.name}, revision {current(engine)}")
+    yield from _examine_app(settings, engine)
+    engine.dispose()
+
+
+def _examine_app(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    app = App(settings, engine, utc_now)
+    yield _ask("settings", lambda: f"links are signed ({len(app.secret)} characters)")
+    yield _ask(f"mail {settings.mail.transport}", lambda: app.transport.check())
+    if settings.mail.transport == "smtp":
+        yield from _examine_dns(compose.envelope_sender(settings.mail.sender).rpartition("@")[2])
+    for kind in ("sources", "signals"):
+        try:
+            adapters = getattr(app, kind)
+        except TrendbotError as error:
+            yield Finding(kind, False, str(error))
+            continue
+        if not adapters:
+            yield Finding(kind, False, f"none is enabled; enable one under [{kind}.…]")
+        for name, adapter in adapters.items():
+            yield _ask(f"{kind[:-1]} {name}", adapter.check)
+
+
+def _examine_dns(domain: str) -> Iterator[Finding]:
+    """Whether receivers can check that mail of `domain` is ours: SPF (RFC 7208), DMARC (RFC 9989)."""
+    for part, name, prefix, advice in (
+        ("DNS SPF", domain, "v=spf1", "publish one that names your mail server"),
+        ("DNS DMARC", f"_dmarc.{domain}", "v=DMARC1", "publish at least: v=DMARC1; p=none"),
+    ):
+        records = _txt(name)
+        if isinstance(records, str):
+            yield Finding(part, False, f"{name}: {records}")
+        elif found := [record for record in records if record.startswith(prefix)]:
+            yield Finding(part, True, f"{name}: {found[0][:100]}")
+        else:
+            yield Finding(part, False, f"{name} has no {prefix} record; {advice}")
+
+
+def _txt(name: str) -> list[str] | str:
+    """The TXT records of `name`, or in one line why they could not be had."""
+    try:
+        answer = dns.resolver.resolve(name, "TXT", lifetime=DNS_TIMEOUT)
+    except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+        return []
+    except (dns.exception.DNSException, OSError) as error:
+        return f"DNS did not answer: {' '.join(str(error).split())[:150]}"
+    return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
+
+
+def _ask(part: str, question: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, True, question())
+    except TrendbotError as error:
+        return Finding(part, False, str(error))
