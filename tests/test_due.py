@@ -1,0 +1,83 @@
+"""When digests are due, across clock changes and downtime."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trendbot.due import closes, due_at, mailed, missing
+from trendbot.model import Cadence
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NEW_YORK = ZoneInfo("America/New_York")
+HALF_PAST_SIX = time(6, 30)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("day", "digest_at", "zone", "moment"),
+    [
+        (date(2026, 11, 19), HALF_PAST_SIX, BERLIN, "2026-11-20T05:30"),
+        (date(2026, 7, 19), HALF_PAST_SIX, BERLIN, "2026-07-20T04:30"),
+        (date(2026, 3, 28), time(2, 30), BERLIN, "2026-03-29T01:30"),  # 02:30 is skipped
+        (date(2026, 10, 24), time(2, 30), BERLIN, "2026-10-25T00:30"),  # 02:30 comes twice
+        (date(2026, 3, 7), time(2, 30), NEW_YORK, "2026-03-08T07:30"),
+    ],
+)
+def test_due_at(day: date, digest_at: time, zone: ZoneInfo, moment: str) -> None:
+    assert due_at(day, digest_at, zone) == utc(moment)
+
+
+@given(st.dates(date(2000, 1, 1), date(2040, 1, 1)), st.times(), st.sampled_from([BERLIN, NEW_YORK]))
+def test_each_day_is_due_once_and_in_order(day: date, digest_at: time, zone: ZoneInfo) -> None:
+    today, tomorrow = (due_at(day + timedelta(days=n), digest_at, zone) for n in (0, 1))
+    assert timedelta(hours=22) <= tomorrow - today <= timedelta(hours=26)
+
+
+@given(
+    st.datetimes(datetime(2001, 1, 1), datetime(2039, 1, 1)),
+    st.times(),
+    st.sampled_from([BERLIN, NEW_YORK]),
+    st.sampled_from(list(Cadence)),
+)
+def test_minute_by_minute_every_digest_is_made_once(
+    start: datetime, digest_at: time, zone: ZoneInfo, cadence: Cadence
+) -> None:
+    covered: date | None = None
+    made: list[date] = []
+    for hours in range(0, 24 * 40, 7):
+        now = start.replace(tzinfo=UTC) + timedelta(hours=hours)
+        for day in missing(cadence, covered, now, digest_at, zone):
+            assert due_at(day, digest_at, zone) <= now
+            made.append(day)
+            covered = day
+    assert made == sorted(set(made))
+    first, last = made[0], made[-1]
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    assert made == [day for day in days if closes(cadence, day)]
+
+
+def test_nothing_is_missing_before_the_hour() -> None:
+    covered = date(2026, 11, 18)
+    before, after = utc("2026-11-20T05:29"), utc("2026-11-20T05:30")
+    assert missing(Cadence.DAILY, covered, before, HALF_PAST_SIX, BERLIN) == []
+    assert missing(Cadence.DAILY, covered, after, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
+
+
+def test_first_start_makes_only_the_newest() -> None:
+    now = utc("2026-11-20T09:00")
+    assert missing(Cadence.DAILY, None, now, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
+    assert missing(Cadence.WEEKLY, None, now, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 15)]
+    assert missing(Cadence.MONTHLY, None, now, HALF_PAST_SIX, BERLIN) == [date(2026, 10, 31)]
+
+
+def test_downtime_leaves_days_for_the_archive() -> None:
+    now = utc("2026-11-20T09:00")
+    days = missing(Cadence.DAILY, date(2026, 11, 16), now, HALF_PAST_SIX, BERLIN)
+    assert days == [date(2026, 11, 17), date(2026, 11, 18), date(2026, 11, 19)]
+    assert [mailed(day, now, HALF_PAST_SIX, BERLIN) for day in days] == [False, False, True]

@@ -1,0 +1,113 @@
+"""Ranking is deterministic to the last tie, and every rule of it shows."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trendbot.model import Cadence, Tally
+from trendbot.ranking import Candidate, choose, closing_day, rank, score, window
+
+counts = st.integers(0, 10_000)
+tallies = st.builds(Tally, posts=st.integers(1, 50), retweets=counts, favorites=counts)
+candidates = st.lists(
+    st.builds(
+        Candidate,
+        paper_id=st.integers(1, 10**6),
+        key=st.text("0123456789.", min_size=1, max_size=8),
+        signals=st.dictionaries(st.sampled_from(["x", "huggingface", "hotpapers"]), tallies),
+    ),
+    unique_by=(lambda one: one.paper_id, lambda one: one.key),
+    max_size=30,
+)
+
+
+def candidate(paper_id: int, key: str, retweets: int, favorites: int) -> Candidate:
+    return Candidate(paper_id, key, {"x": Tally(1, retweets, favorites)})
+
+
+def test_score_weighs_signals() -> None:
+    signals = {"x": Tally(2, 10, 5), "huggingface": Tally(1, 0, 8)}
+    assert score(signals, {}) == 23
+    assert score(signals, {"huggingface": 0.5}) == 19
+    assert score(signals, {"x": 0}) == 8
+
+
+def test_ties_go_by_favorites_then_key() -> None:
+    order = rank(
+        [
+            candidate(1, "arxiv:2106.2", 6, 4),
+            candidate(2, "arxiv:2106.1", 6, 4),
+            candidate(3, "arxiv:2106.3", 3, 7),
+            candidate(4, "arxiv:2106.0", 20, 0),
+        ],
+        {},
+        1,
+    )
+    assert [one.paper_id for one in order] == [4, 3, 2, 1]
+    assert [one.rank for one in order] == [1, 2, 3, 4]
+
+
+def test_threshold_leaves_out_what_is_below_and_what_nobody_measured() -> None:
+    unmeasured = Candidate(9, "arxiv:9", {})
+    order = rank([candidate(1, "a", 1, 1), candidate(2, "b", 1, 0), unmeasured], {}, 2)
+    assert [one.paper_id for one in order] == [1]
+    assert rank([unmeasured], {}, 0) == []
+
+
+@given(candidates, st.randoms())
+def test_no_order_of_arrival_changes_the_ranking(found: list[Candidate], random: object) -> None:
+    shuffled = list(found)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    order = rank(found, {"x": 1.5}, 1)
+    assert rank(shuffled, {"x": 1.5}, 1) == order
+    assert [one.rank for one in order] == list(range(1, len(order) + 1))
+    assert all(a.score >= b.score for a, b in zip(order, order[1:], strict=False))
+
+
+@given(candidates)
+def test_more_favorites_never_lower_a_paper(found: list[Candidate]) -> None:
+    order = rank(found, {}, 1)
+    if not order:
+        return
+    last = order[-1]
+    name, tally = min(last.signals.items())
+    better = [
+        replace(one, signals={**one.signals, name: replace(tally, favorites=tally.favorites + 1)})
+        if one.paper_id == last.paper_id
+        else one
+        for one in found
+    ]
+    places = {one.paper_id: one.rank for one in rank(better, {}, 1)}
+    assert places[last.paper_id] <= last.rank
+
+
+def test_a_paper_comes_back_only_when_its_score_has_doubled() -> None:
+    order = rank([candidate(1, "a", 50, 49), candidate(2, "b", 30, 30), candidate(3, "c", 5, 5)], {}, 1)
+    assert [one.paper_id for one in choose(order, 20, {1: 50.0})] == [2, 3]
+    assert [one.paper_id for one in choose(order, 20, {1: 49.5})] == [1, 2, 3]
+    assert [(one.rank, one.paper_id) for one in choose(order, 1, {1: 99.0})] == [(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("cadence", "day", "days", "since", "until"),
+    [
+        (Cadence.DAILY, date(2026, 11, 20), 1, date(2026, 11, 20), date(2026, 11, 20)),
+        (Cadence.DAILY, date(2026, 11, 20), 3, date(2026, 11, 18), date(2026, 11, 20)),
+        (Cadence.WEEKLY, date(2026, 3, 1), 7, date(2026, 2, 23), date(2026, 3, 1)),
+        (Cadence.MONTHLY, date(2024, 2, 10), 31, date(2024, 2, 1), date(2024, 2, 29)),
+        (Cadence.MONTHLY, date(2026, 11, 20), 10, date(2026, 11, 21), date(2026, 11, 30)),
+    ],
+)
+def test_windows(cadence: Cadence, day: date, days: int, since: date, until: date) -> None:
+    assert window(cadence, day, days) == (since, until)
+
+
+@given(st.dates(date(1991, 8, 1), date(2100, 1, 1)))
+def test_a_month_is_one_digest_whatever_its_day(day: date) -> None:
+    closing = closing_day(Cadence.MONTHLY, day)
+    assert (closing + timedelta(days=1)).day == 1
+    assert window(Cadence.MONTHLY, day, 31) == (day.replace(day=1), closing)
+    assert closing_day(Cadence.DAILY, day) == day
