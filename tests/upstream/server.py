@@ -1,0 +1,312 @@
+"""The upstream: arXiv, X and Hugging Face on one loopback port, to be scripted by a test.
+
+    from tests.upstream.server import Upstream
+    from tests.upstream.world import WorldPaper, WorldPost, small_world
+
+    with Upstream(small_world(date(2026, 11, 20))) as upstream:
+        ...
+
+Bases, each standing for `https://<real host>`; the real path follows:
+
+    upstream.arxiv        /list/<cat>/new?skip=&show=   /catchup/<cat>/<date>?abs=True&page=
+    upstream.arxiv_api    /api/query?search_query=&id_list=&start=&max_results=&sortBy=
+    upstream.rss          /rss/<cat>   (categories joined by +)
+    upstream.x            /2/tweets/search/recent   /2/tweets?ids=   /2/tweets/counts/recent
+                          /oembed?url=   (any bearer token, unless world.x.token names one)
+    upstream.huggingface  /api/daily_papers?date=&limit=&p=   /api/papers/<id>
+
+`upstream.world` is what they speak about, and every request reads it anew: change
+`world.today`, `world.now`, `world.papers`, `world.posts`, a post's counts, `world.x` (an
+XRules: how X behaves for good) whenever you like. Nothing reads the wall clock; the Date
+header is `world.now`. Posts later than `world.now` do not exist yet; X refuses spans older
+than seven days before it, arXiv days more than 90 before `world.today`. The real limits hold
+(show, max_results, query length, ids, unknown parameters, tokens): see arxiv.py, x.py.
+
+What was asked, in order: `upstream.requests`, tuples (service, path, query, headers) with
+service one of arxiv, arxiv_api, rss, x, huggingface, path below the base, names of headers in
+lower case. `upstream.asked(where)` gives those that match, `upstream.wait_for(where)` blocks
+until one has come in.
+
+Faults: `upstream.fault(where, kind, times=1, after=0, **how)`, where `where` is a service's
+name or a pattern of the path (`"/list/cs.LG/*"`); `times=None` means until `clear_faults()`,
+`after=n` lets n matching requests pass first. Of several that match, the oldest strikes.
+
+    status              status=503, body="", headers={"Retry-After": "300"}
+    blocked             406 with a page, as arXiv's edge does
+    malformed           the first third of the answer and garbage; body=b"..." to choose
+    json                document=...: well-formed, unexpected
+    content_type        content_type="application/pdf" on the right body
+    slow                sent=n bytes of the body (default 0, not even the head), then nothing
+                        until `upstream.release()`, then the rest
+    drip                one byte every `every` seconds (0.02) until `release()`, then the rest
+    cut                 the full Content-Length, sent=n bytes (default half), then closed
+    close               closed without a word
+    huge                megabytes=50 of blanks after the body, without a Content-Length
+    stale               arXiv's previous day under today's Date
+    renamed, only_post_fields, search_has_reposts     XRules for these answers only
+    credits             402 CreditsDepleted
+    rate_limited        429; reset=60 seconds from world.now, reset=None for no header
+    usage_capped        429 with the body of the monthly cap
+
+Listing pages, API and RSS carry ETag and Last-Modified and answer 304. Leaving the `with`
+block releases what is held, closes every socket and raises what went wrong inside the server.
+"""
+
+import hashlib
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+from email.utils import format_datetime, parsedate_to_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.upstream import arxiv, huggingface, x
+from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled
+from tests.upstream.reply import Headers, Query, Reply
+from tests.upstream.world import World
+
+Answer = Callable[[World, str, Query, Headers], Reply]
+SERVICES: dict[str, Answer] = {
+    "arxiv": arxiv.answer,
+    "x": x.answer,
+    "huggingface": huggingface.answer,
+}
+PATIENCE = 30.0  # seconds until an idle connection or a waiting test is given up
+
+
+class Request(NamedTuple):
+    """One request as it came in; `path` is below the service's base and unquoted."""
+
+    service: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+
+
+class Upstream:
+    """The server of a world; use it as a context manager. The module's text is its manual."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.requests: list[Request] = []
+        self.failures: list[BaseException] = []
+        self.released = threading.Event()
+        self._faults: list[Fault] = []
+        self._arrival = threading.Condition()
+        self._server = Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.daemon = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.arxiv = f"{self.url}/arxiv"
+        self.arxiv_api = f"{self.url}/arxiv_api"
+        self.rss = f"{self.url}/rss"
+        self.x = f"{self.url}/x"
+        self.huggingface = f"{self.url}/huggingface"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.close()
+        if self.failures and error is None:
+            raise self.failures[0]
+
+    def fault(
+        self, where: str, kind: str, times: int | None = 1, after: int = 0, **how: Any
+    ) -> None:
+        """Let the next `times` requests that match `where` go wrong."""
+        if kind not in KINDS:
+            raise ValueError(f"no fault {kind!r}; there are {sorted(KINDS)}")
+        if kind in ("slow", "drip"):
+            self.released.clear()
+        with self._arrival:
+            self._faults.append(Fault(where, kind, times, after, how))
+
+    def clear_faults(self) -> None:
+        """Be well again."""
+        with self._arrival:
+            self._faults.clear()
+
+    def release(self) -> None:
+        """Let every held reply go on."""
+        self.released.set()
+
+    def asked(self, where: str) -> list[Request]:
+        """The requests so far that match `where`."""
+        return [one for one in list(self.requests) if matches(where, one.service, one.path)]
+
+    def wait_for(self, where: str, count: int = 1) -> list[Request]:
+        """Block until `count` requests match `where`; AssertionError if they never come."""
+        with self._arrival:
+            came = self._arrival.wait_for(lambda: len(self.asked(where)) >= count, PATIENCE)
+        assert came, f"{count} requests for {where} did not come"
+        return self.asked(where)
+
+    def answer(self, request: Request) -> Reply:
+        """Note the request and answer it, as the next fault for it demands."""
+        with self._arrival:
+            self.requests.append(request)
+            self._arrival.notify_all()
+            hits = (one for one in self._faults if one.strikes(request.service, request.path))
+            fault = next(hits, None)
+        if request.service not in SERVICES:
+            return arxiv.failure(404, f"no service {request.service}")
+        seen = bent(self.world, fault)
+        reply = SERVICES[request.service](seen, request.path, request.query, request.headers)
+        return spoiled(conditional(seen, request, reply), self.world, fault)
+
+
+def conditional(world: World, request: Request, reply: Reply) -> Reply:
+    """Add ETag and Last-Modified, and answer 304 where the client has it (RFC 9110, 13)."""
+    if not reply.cacheable or reply.status != 200:
+        return reply
+    etag = f'"{hashlib.sha256(reply.body).hexdigest()[:24]}"'
+    changed = datetime.combine(world.last_announcement(), time(1), UTC)
+    stamps = {"ETag": etag, "Last-Modified": format_datetime(changed, usegmt=True)}
+    if "if-none-match" in request.headers:
+        unchanged = etag in request.headers["if-none-match"]
+    else:
+        since = request.headers.get("if-modified-since")
+        unchanged = since is not None and changed <= parsedate_to_datetime(since)
+    if unchanged:
+        return Reply(304, b"", stamps)
+    return Reply(reply.status, reply.body, {**reply.headers, **stamps})
+
+
+class Server(ThreadingHTTPServer):
+    """Knows its threads and connections, so that closing leaves none of them behind."""
+
+    daemon_threads = True
+    upstream: Upstream
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self._open: set[socket.socket] = set()
+        self._workers: list[threading.Thread] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection on a thread that close() can wait for."""
+        self._open.add(request)
+        worker = threading.Thread(
+            target=self.process_request_thread, args=(request, client_address), daemon=True
+        )
+        self._workers.append(worker)
+        worker.start()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, from its own thread."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep what went wrong for the test, but for clients that went away."""
+        error = sys.exception()
+        if error and not isinstance(error, ConnectionError | TimeoutError):
+            self.upstream.failures.append(error)
+
+    def close(self) -> None:
+        """Wake every thread that waits for a client, and wait for its end."""
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                self._open.discard(connection)  # its client or its thread was faster
+        for worker in self._workers:
+            worker.join(PATIENCE)
+        self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads one request after the other and sends each reply in its manner."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = PATIENCE
+    server: Server
+
+    def do_GET(self) -> None:
+        """Split off the service, ask it, send what it says."""
+        parts = urlsplit(self.path)
+        _, service, *rest = unquote(parts.path).split("/", 2)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(service, "/" + "".join(rest), query, headers)
+        self.send(self.server.upstream.answer(request))
+
+    def send(self, reply: Reply) -> None:
+        """Send the reply as its manner says."""
+        manners = {
+            "whole": self.send_whole,
+            "slow": self.send_slowly,
+            "drip": self.drip,
+            "cut": self.send_cut,
+            "close": self.hang_up,
+            "huge": self.send_huge,
+        }
+        manners[reply.manner](reply, **reply.how)
+
+    def send_whole(self, reply: Reply) -> None:
+        self.head(reply)
+        self.wfile.write(reply.body)
+
+    def send_slowly(self, reply: Reply, sent: int = 0) -> None:
+        if sent:
+            self.head(reply)
+            self.wfile.write(reply.body[:sent])
+        self.server.upstream.released.wait(PATIENCE)
+        if not sent:
+            self.head(reply)
+        self.wfile.write(reply.body[sent:])
+
+    def drip(self, reply: Reply, every: float = 0.02) -> None:
+        self.head(reply)
+        sent = 0
+        while sent < len(reply.body) and not self.server.upstream.released.wait(every):
+            self.wfile.write(reply.body[sent : sent + 1])
+            sent += 1
+        self.wfile.write(reply.body[sent:])
+
+    def send_cut(self, reply: Reply, sent: int | None = None) -> None:
+        self.head(reply)
+        self.wfile.write(reply.body[: len(reply.body) // 2 if sent is None else sent])
+        self.close_connection = True
+
+    def hang_up(self, reply: Reply) -> None:
+        self.close_connection = True
+
+    def send_huge(self, reply: Reply, megabytes: int = 50) -> None:
+        self.head(reply, length=False)
+        self.wfile.write(reply.body)
+        for _ in range(megabytes * 16):
+            self.wfile.write(b" " * 65536)
+        self.close_connection = True
+
+    def head(self, reply: Reply, length: bool = True) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if length and reply.status != 304:
+            self.send_header("Content-Length", str(len(reply.body)))
+        if not length:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header shows the world's clock."""
+        return format_datetime(self.server.upstream.world.now.astimezone(UTC), usegmt=True)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing; the test reads `requests`."""
