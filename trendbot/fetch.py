@@ -26,6 +26,8 @@ from trendbot.errors import TrendbotError
 # arXiv's edge answers 406 and 429 when it means 503: come back later. All are waited out alike.
 _COME_BACK = frozenset({406, 429, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Some of Python's other codecs make surrogates, or much of little.
+_CHARSETS = frozenset({"utf-8", "us-ascii", "iso-8859-1", "windows-1252"})
 _REMEMBERED_PAGES = 16
 _REMEMBERED_BYTES = 4 * 1024 * 1024
 
@@ -60,10 +62,9 @@ class Page:
         """The body as text; what is not in the declared encoding (else UTF-8) is replaced."""
         declared = re.search(r"charset=[\"']?([\w.:-]+)", self.headers.get("Content-Type", ""))
         charset = declared[1] if declared else "utf-8"
-        try:
-            text = self.content.decode(charset, errors="replace")
-        except (LookupError, UnicodeError):
-            text = self.content.decode("utf-8", errors="replace")
+        if charset.lower() not in _CHARSETS:
+            charset = "utf-8"
+        text = self.content.decode(charset, errors="replace")
         return text.removeprefix("\ufeff")
 
 
@@ -213,7 +214,8 @@ class Fetcher:
         while piece := response.raw.read1(65536, decode_content=True):
             body += piece
             if len(body) > self._limits.body:
-                raise Failure(f"is larger than {self._limits.body} bytes; not read further")
+                why = f"is larger than {self._limits.body} bytes; not read further"
+                raise Failure(why, response.status_code)
             if self._clock() > deadline:
                 raise Failure(f"was not complete after {self._limits.total:.0f} s; try again later")
         return bytes(body)
