@@ -1,0 +1,110 @@
+"""Tokens for mailed links: signed, one salt per purpose, so that none opens another's door.
+
+A token is `subject.signature` or `subject.time.signature`: letters, digits, `_`, `-` and
+`.`, at most 70 of them, so that it fits one quoted-printable line (RFC 2045 section 6.7).
+"""
+
+import hashlib
+import re
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from itsdangerous import BadData, Signer, TimestampSigner
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from trendbot.errors import SettingsError, TokenError
+
+CONFIRM = "confirm"
+UNSUBSCRIBE = "unsubscribe"
+
+LONGEST = 70
+_TOKEN = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST}}}")
+_SUBJECT = re.compile(r"[A-Za-z0-9_-]{1,19}")
+_FOREIGN = "this link is not complete or not ours; copy all of it from the mail"
+
+
+def sign(secret: str, purpose: str, subject: str) -> str:
+    """A token for `subject` (1 to 19 letters or digits, such as a row's id) that never ends."""
+    return Signer(**_key(secret, purpose)).sign(_checked(subject)).decode("ascii")
+
+
+def verify(secret: str, purpose: str, token: str) -> str:
+    """The subject of a token of `sign`. Raises TokenError."""
+    _check_form(token)
+    try:
+        return Signer(**_key(secret, purpose)).unsign(token).decode("ascii")
+    except BadData as error:
+        raise TokenError(_FOREIGN) from error
+
+
+def sign_timed(secret: str, purpose: str, subject: str, now: datetime) -> str:
+    """A token for `subject` that knows when it was made; `verify` does not take it."""
+    return _Timed(secret, purpose, now).sign(_checked(subject)).decode("ascii")
+
+
+def verify_timed(secret: str, purpose: str, token: str, max_age: timedelta, now: datetime) -> str:
+    """The subject of a token of `sign_timed` not older than `max_age`. Raises TokenError.
+
+    One from the future counts as new: only we can make it, on a host whose clock is ahead.
+    """
+    _check_form(token)
+    try:
+        subject, made_at = _Timed(secret, purpose, now).unsign(token, return_timestamp=True)
+    except BadData as error:
+        raise TokenError(_FOREIGN) from error
+    if now - made_at > max_age:
+        raise TokenError("this link is too old; ask for a new one")
+    return subject.decode("ascii")
+
+
+def digest_of(token: str) -> str:
+    """What is kept of a token that may be used once: its SHA-256, 64 hex digits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class _Timed(TimestampSigner):
+    """The timed signer of itsdangerous, on our clock."""
+
+    def __init__(self, secret: str, purpose: str, now: datetime) -> None:
+        super().__init__(**_key(secret, f"{purpose}, timed"))
+        self._now = now
+
+    def get_timestamp(self) -> int:
+        return int(self._now.timestamp())
+
+
+class _Key(TypedDict):
+    secret_key: str
+    salt: str
+    key_derivation: str
+    digest_method: object
+
+
+def _key(secret: str, purpose: str) -> _Key:
+    if not secret:
+        raise SettingsError("web.secret_key is empty; mailed links cannot be signed without it")
+    return _Key(
+        secret_key=secret,
+        salt=f"trendbot {purpose}",
+        key_derivation="hmac",
+        digest_method=hashlib.sha256,
+    )
+
+
+def _checked(subject: str) -> str:
+    if not _SUBJECT.fullmatch(subject):
+        raise ValueError(f"{subject!r} cannot be the subject of a token")
+    return subject
+
+
+def _check_form(token: str) -> None:
+    """Refuse what is no token, and second spellings of one: base64 leaves bits unused."""
+    if not _TOKEN.fullmatch(token):
+        raise TokenError(_FOREIGN)
+    signature = token.rpartition(".")[2]
+    try:
+        spelled = base64_encode(base64_decode(signature)).decode("ascii")
+    except BadData as error:
+        raise TokenError(_FOREIGN) from error
+    if spelled != signature:
+        raise TokenError(_FOREIGN)
