@@ -146,10 +146,10 @@ class App:
             return posts.leading(conn, name, today - timedelta(days=MEASURED_DAYS), today, limit)
 
 
-def build(settings: Settings, now: Callable[[], datetime] = utc_now) -> App:
+def build(settings: Settings, now: Callable[[], datetime] | None = None) -> App:
     """Open the database, upgrading an older one, and wire everything to it.
 
     Raises SettingsError and StoreError.
     """
     engine = open_store(settings.database.url.get_secret_value(), settings.home)
-    return App(settings, engine, now)
+    return App(settings, engine, now or utc_now)

@@ -1,0 +1,386 @@
+"""Delivery: the states, the books, and what is left when a process dies."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from trendbot import deliver
+from trendbot.deliver import Dispatch, adopt, backoff, drain, plan, process_lives, settle
+from trendbot.errors import TransportError
+from trendbot.model import (
+    Cadence,
+    DeliveryState,
+    Digest,
+    Mail,
+    Outcome,
+    Paper,
+    RankedPaper,
+    Status,
+    Tally,
+)
+from trendbot.settings import MailSection, Site
+from trendbot.store import deliveries, digests, papers, subscribers
+from trendbot.store.deliveries import Claim, Orphan
+from trendbot.store.schema import deliveries as rows
+
+NOW = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
+DAY = date(2026, 11, 19)
+SECRET = "a-secret-of-sixteen-characters"
+
+
+@dataclass
+class Postbox:
+    """A transport that keeps what it gets and answers what the test says."""
+
+    repeatable: bool = False
+    mails: list[Mail] = field(default_factory=list)
+    answers: dict[str, list[Outcome]] = field(default_factory=dict)
+    refuse_after: int | None = None
+
+    def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
+        for mail in mails:
+            if self.refuse_after is not None and len(self.mails) >= self.refuse_after:
+                raise TransportError("535 wrong password")
+            self.mails.append(mail)
+            said = self.answers.get(mail.recipient)
+            answer = said.pop(0) if said else Outcome(0, DeliveryState.SENT, 250)
+            yield replace(answer, mail_id=mail.id)
+
+    def check(self) -> str:
+        return "here"
+
+    def copies(self, recipient: str) -> int:
+        return sum(mail.recipient == recipient for mail in self.mails)
+
+
+@dataclass
+class Clock:
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def postbox() -> Postbox:
+    return Postbox()
+
+
+@pytest.fixture
+def dispatch(engine: Engine, postbox: Postbox, clock: Clock) -> Dispatch:
+    return Dispatch(engine, postbox, Site(), MailSection(), SECRET, clock)
+
+
+def add(engine: Engine, *emails: str, topics: tuple[str, ...] = ()) -> None:
+    with engine.begin() as conn:
+        for email in emails:
+            subscribers.add(conn, email, email, Status.ACTIVE, Cadence.DAILY, topics, NOW)
+
+
+@pytest.fixture
+def digest(engine: Engine) -> Digest:
+    paper = Paper("arxiv", "2611.13001", "On Looping", ("Ada Moreno",), ("cs.LG",), DAY)
+    entry = RankedPaper(1, paper, 30, 20, 10, {"x": Tally(2, 20, 10)})
+    with engine.begin() as conn:
+        papers.upsert(conn, [paper], NOW)
+        paper_id = papers.ids_of(conn, [paper.key])[paper.key]
+        digest_id = digests.freeze(conn, Cadence.DAILY, DAY, DAY, DAY, NOW, NOW, [(paper_id, entry)])
+        assert digest_id is not None
+        return digests.by_id(conn, digest_id)
+
+
+def states(engine: Engine) -> dict[str, DeliveryState]:
+    with engine.connect() as conn:
+        found = conn.execute(
+            select(deliveries.subscribers.c.email, rows.c.state).join(
+                deliveries.subscribers, deliveries.subscribers.c.id == rows.c.subscriber_id
+            )
+        )
+        return {email: DeliveryState(state) for email, state in found}
+
+
+def balanced(engine: Engine) -> bool:
+    with engine.connect() as conn:
+        return all(books.balanced for books in deliveries.books(conn))
+
+
+def test_everybody_gets_one_mail_and_the_books_balance(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    people = [f"reader{n}@example.org" for n in range(120)]
+    add(engine, *people)
+    assert plan(engine, digest, NOW) == 120
+    drain(dispatch, digest.id)
+    assert sorted(mail.recipient for mail in postbox.mails) == sorted(people)
+    assert set(states(engine).values()) == {DeliveryState.SENT}
+    assert balanced(engine)
+    with engine.connect() as conn:
+        assert deliveries.open_batches(conn) == []
+    drain(dispatch)
+    assert plan(engine, digest, NOW) is None
+    assert len(postbox.mails) == 120
+
+
+def test_batches_cut_the_audience_without_gap_or_overlap(
+    engine: Engine, digest: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "BATCH_SIZE", 7)
+    add(engine, *(f"reader{n}@example.org" for n in range(30)))
+    plan(engine, digest, NOW)
+    with engine.connect() as conn:
+        parts = sorted(deliveries.open_batches(conn), key=lambda part: part.first_id)
+        ids = list(conn.scalars(select(rows.c.subscriber_id).order_by(rows.c.subscriber_id)))
+    covered = [i for part in parts for i in ids if part.first_id <= i <= part.last_id]
+    assert covered == ids
+    assert len(parts) == 5
+
+
+def test_the_audience_is_who_has_a_paper_in_it(engine: Engine, digest: Digest) -> None:
+    add(engine, "all@example.org")
+    add(engine, "learning@example.org", topics=("cs.LG",))
+    add(engine, "computing@example.org", topics=("cs",))
+    add(engine, "physics@example.org", topics=("hep-th",))
+    with engine.begin() as conn:
+        for status in (Status.PENDING, Status.UNSUBSCRIBED, Status.SUPPRESSED):
+            subscribers.add(conn, f"{status}@example.org", status, status, Cadence.DAILY, (), NOW)
+        subscribers.add(conn, "w@example.org", "w", Status.ACTIVE, Cadence.WEEKLY, (), NOW)
+    assert plan(engine, digest, NOW) == 3
+    assert set(states(engine)) == {"all@example.org", "learning@example.org", "computing@example.org"}
+
+
+def test_whoever_leaves_before_the_claim_gets_nothing(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    add(engine, "stays@example.org", "leaves@example.org", "bounces@example.org")
+    plan(engine, digest, NOW)
+    with engine.begin() as conn:
+        leaving = subscribers.find(conn, "leaves@example.org")
+        assert leaving is not None
+        subscribers.set_status(conn, leaving.id, Status.UNSUBSCRIBED, NOW)
+        subscribers.suppress(conn, "bounces@example.org", "5.1.1 no such user", NOW)
+    drain(dispatch)
+    assert [mail.recipient for mail in postbox.mails] == ["stays@example.org"]
+    assert states(engine)["leaves@example.org"] is DeliveryState.SUPPRESSED
+    assert states(engine)["bounces@example.org"] is DeliveryState.SUPPRESSED
+    assert balanced(engine)
+
+
+def test_a_deferred_mail_waits_then_goes_out_unchanged(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "grey@example.org")
+    postbox.answers["grey@example.org"] = [Outcome(0, DeliveryState.DEFERRED, 451, "4.7.1 later")]
+    plan(engine, digest, NOW)
+    drain(dispatch)
+    drain(dispatch)
+    assert postbox.copies("grey@example.org") == 1
+    assert states(engine) == {"grey@example.org": DeliveryState.DEFERRED}
+    with engine.connect() as conn:
+        assert deliveries.next_due(conn) == NOW + timedelta(minutes=30)
+    clock.now += timedelta(minutes=30)
+    drain(dispatch)
+    assert states(engine) == {"grey@example.org": DeliveryState.SENT}
+    first, second = postbox.mails
+    assert first == second
+
+
+def test_what_is_late_expires_and_is_never_sent(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "grey@example.org", "fresh@example.org")
+    postbox.answers["grey@example.org"] = [Outcome(0, DeliveryState.DEFERRED, 451)]
+    plan(engine, digest, NOW)
+    drain(dispatch)
+    clock.now += timedelta(days=2, seconds=1)
+    drain(dispatch)
+    assert states(engine)["grey@example.org"] is DeliveryState.EXPIRED
+    assert postbox.copies("grey@example.org") == 1
+    assert balanced(engine)
+
+
+def test_a_bad_address_is_suppressed_for_good(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    add(engine, "gone@example.org")
+    postbox.answers["gone@example.org"] = [
+        Outcome(0, DeliveryState.SUPPRESSED, 550, "5.1.1 no such user")
+    ]
+    plan(engine, digest, NOW)
+    drain(dispatch)
+    with engine.connect() as conn:
+        reader = subscribers.find(conn, "gone@example.org")
+        assert reader is not None
+        assert reader.status is Status.SUPPRESSED
+        assert subscribers.suppression(conn, "gone@example.org") == "5.1.1 no such user"
+
+
+def test_a_refused_sender_stops_the_run_and_blames_nobody(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    people = [f"reader{n}@example.org" for n in range(30)]
+    add(engine, *people)
+    plan(engine, digest, NOW)
+    postbox.refuse_after = 13
+    with pytest.raises(TransportError, match="wrong password"):
+        drain(dispatch)
+    with engine.connect() as conn:
+        (books,) = deliveries.books(conn)
+    assert books.counts == {DeliveryState.SENT: 13, DeliveryState.DEFERRED: 17}
+    assert "wrong password" in books.stopped
+    postbox.refuse_after = None
+    drain(dispatch)
+    assert all(postbox.copies(email) == 1 for email in people)
+    with engine.connect() as conn:
+        (books,) = deliveries.books(conn)
+    assert (books.counts, books.stopped) == ({DeliveryState.SENT: 30}, "")
+
+
+def test_stopping_gives_back_what_was_not_handed_over(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    people = [f"reader{n}@example.org" for n in range(30)]
+    add(engine, *people)
+    plan(engine, digest, NOW)
+    drain(replace(dispatch, stop=lambda: len(postbox.mails) >= 4))
+    assert len(postbox.mails) == 4
+    assert DeliveryState.SENDING not in states(engine).values()
+    drain(dispatch)
+    assert all(postbox.copies(email) == 1 for email in people)
+
+
+def lost_process(engine: Engine, digest: Digest, dispatch: Dispatch, owner: str) -> None:
+    """Claim everything as a process that then dies."""
+    with engine.begin() as conn:
+        (part,) = deliveries.open_batches(conn, digest.id)
+        deliveries.claim(conn, part, NOW, NOW + timedelta(minutes=15), owner, 50)
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_claims_of_a_dead_process(
+    repeatable: bool, engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    host = deliver.owner_name().split("/")[0]
+    lost_process(engine, digest, dispatch, f"{host}/{os.getpid()}/another-life")
+    postbox.repeatable = repeatable
+    drain(dispatch)
+    if repeatable:
+        assert states(engine) == {"reader@example.org": DeliveryState.SENT}
+        return
+    assert states(engine) == {"reader@example.org": DeliveryState.UNCERTAIN}
+    clock.now += deliver.PAUSE_AFTER_DOUBT
+    drain(dispatch)
+    assert states(engine) == {"reader@example.org": DeliveryState.SENT}
+    assert len(postbox.mails) == 1
+
+
+def test_a_living_process_keeps_its_claims_until_the_lease_ends(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    lost_process(engine, digest, dispatch, "another-host/1/abc")
+    drain(dispatch)
+    assert states(engine) == {"reader@example.org": DeliveryState.SENDING}
+    assert balanced(engine)
+    clock.now += timedelta(minutes=15)
+    drain(dispatch)
+    assert states(engine) == {"reader@example.org": DeliveryState.UNCERTAIN}
+
+
+def test_hold_leaves_an_uncertain_mail_alone(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "reader@example.org")
+    postbox.answers["reader@example.org"] = [Outcome(0, DeliveryState.UNCERTAIN, 0, "no answer")]
+    plan(engine, digest, NOW)
+    held = replace(dispatch, mail=MailSection(on_uncertain="hold"))
+    drain(held)
+    clock.now += timedelta(hours=5)
+    drain(held)
+    assert postbox.copies("reader@example.org") == 1
+    with engine.connect() as conn:
+        assert deliveries.open_batches(conn) == []
+
+
+def test_an_uncertain_mail_is_tried_once_more_with_the_same_message_id(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "reader@example.org")
+    doubt = Outcome(0, DeliveryState.UNCERTAIN, 0, "no answer")
+    postbox.answers["reader@example.org"] = [doubt, doubt]
+    plan(engine, digest, NOW)
+    for _ in range(4):
+        drain(dispatch)
+        clock.now += timedelta(hours=1)
+    assert len({mail.message_id for mail in postbox.mails}) == 1
+    assert postbox.copies("reader@example.org") == 2
+    assert states(engine) == {"reader@example.org": DeliveryState.UNCERTAIN}
+    assert balanced(engine)
+
+
+def test_a_lost_lease_does_not_overwrite_the_new_owner(
+    engine: Engine, dispatch: Dispatch, digest: Digest
+) -> None:
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    lost_process(engine, digest, dispatch, "slow/1/a")
+    with engine.begin() as conn:
+        conn.execute(update(rows).values(owner="quick/2/b"))
+        verdict = settle(
+            Outcome(1, DeliveryState.SENT), Claim(1, "", (), 1, 0), NOW, "retry"
+        )
+        (subscriber_id,) = conn.scalars(select(rows.c.subscriber_id))
+        late = replace(verdict, subscriber_id=subscriber_id)
+        assert deliveries.record(conn, digest.id, "slow/1/a", [late], NOW) == 0
+    assert states(engine) == {"reader@example.org": DeliveryState.SENDING}
+
+
+def test_a_transport_that_says_nothing_is_an_error(
+    engine: Engine, dispatch: Dispatch, digest: Digest
+) -> None:
+    class Silent(Postbox):
+        def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
+            self.mails += list(mails)
+            return iter(())
+
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    with pytest.raises(TransportError, match="nothing said of them"):
+        drain(replace(dispatch, transport=Silent()))
+
+
+def test_backoff_grows_and_ends() -> None:
+    assert [backoff(n) for n in (1, 2, 3, 4, 5, 99)] == [
+        timedelta(minutes=30),
+        timedelta(hours=1),
+        timedelta(hours=2),
+        *[timedelta(hours=4)] * 3,
+    ]
+
+
+def test_adopting_an_orphan_doubts_only_what_can_double() -> None:
+    orphan = Orphan(1, "host/1/a", NOW, doubts=0)
+    assert adopt(orphan, NOW, "retry", repeatable=True).state is DeliveryState.DEFERRED
+    assert adopt(orphan, NOW, "retry", repeatable=False).next_at == NOW + timedelta(minutes=10)
+    assert adopt(orphan, NOW, "hold", repeatable=False).next_at is None
+    assert adopt(replace(orphan, doubts=1), NOW, "retry", repeatable=False).next_at is None
+
+
+def test_process_lives() -> None:
+    own = deliver.owner_name()
+    host = own.split("/")[0]
+    assert process_lives(own)
+    assert not process_lives(f"{host}/{os.getpid()}/other")
+    assert process_lives("elsewhere/1/other")
+    assert process_lives(f"{host}/{os.getppid()}/other")
