@@ -124,7 +124,8 @@ class Digest:
     """One frozen, ranked list for (cadence, date).
 
     Covers the papers announced from `since` to `until`, both included. `counted_at` is the
-    moment the counts stand for: readings taken later have no part in it.
+    moment of the newest reading in it: later ones have no part in it. `made_at` is when it
+    was frozen.
     """
 
     id: int
@@ -133,6 +134,7 @@ class Digest:
     since: date
     until: date
     counted_at: datetime
+    made_at: datetime
     papers: tuple[RankedPaper, ...]
 
 

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("since", sa.Date(), nullable=False),
         sa.Column("until", sa.Date(), nullable=False),
         sa.Column("counted_at", TIME, nullable=False),
+        sa.Column("made_at", TIME, nullable=False),
         sa.Column("planned_at", TIME),
         sa.Column("audience", sa.Integer(), nullable=False),
         sa.Column("stopped", sa.Text(), nullable=False),

@@ -51,6 +51,19 @@ class UTCDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+class PlainText(TypeDecorator[str]):
+    """Text from outside, without what PostgreSQL or UTF-8 cannot hold: NULs, lone surrogates."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Leave out NULs, and put a question mark for half a character."""
+        if value is None:
+            return None
+        return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -69,10 +82,10 @@ papers = Table(
     Column("id", Id, primary_key=True),
     Column("source", String(40), nullable=False),
     Column("external_id", String(100), nullable=False),
-    Column("title", Text, nullable=False),
+    Column("title", PlainText, nullable=False),
     Column("authors", JSON, nullable=False),
-    Column("abstract", Text, nullable=False),
-    Column("comments", Text, nullable=False),
+    Column("abstract", PlainText, nullable=False),
+    Column("comments", PlainText, nullable=False),
     Column("links", JSON, nullable=False),
     Column("announced", Date, nullable=False, index=True),
     Column("added_at", UTCDateTime, nullable=False),
@@ -93,9 +106,9 @@ posts = Table(
     Column("id", Id, primary_key=True),
     Column("signal", String(40), nullable=False),
     Column("external_id", String(200), nullable=False),
-    Column("author", Text, nullable=False),
-    Column("url", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("author", PlainText, nullable=False),
+    Column("url", PlainText, nullable=False),
+    Column("text", PlainText, nullable=False),
     Column("posted_at", UTCDateTime, nullable=False),
     Column("listed_on", Date, index=True),  # only for totals printed by an archive
     UniqueConstraint("signal", "external_id"),
@@ -128,6 +141,7 @@ digests = Table(
     Column("since", Date, nullable=False),
     Column("until", Date, nullable=False),
     Column("counted_at", UTCDateTime, nullable=False),
+    Column("made_at", UTCDateTime, nullable=False),
     Column("planned_at", UTCDateTime),  # when the audience was frozen; null: not mailed
     Column("audience", Integer, nullable=False, default=0),
     Column("stopped", Text, nullable=False, default=""),  # why sending stopped, if it did
@@ -214,7 +228,7 @@ runs = Table(
     Column("finished_at", UTCDateTime),
     Column("outcome", String(10), nullable=False),  # running, ok, quiet, failed or stopped
     Column("items", Integer, nullable=False, default=0),
-    Column("message", Text, nullable=False, default=""),
+    Column("message", PlainText, nullable=False, default=""),
     Index("ix_runs_kind_name_id", "kind", "name", "id"),
 )
 
