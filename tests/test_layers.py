@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "trendbot"
 # share a layer and see each other only as said in SIBLINGS.
 LAYERS = (
     ("", "errors", "folders", "model"),
-    ("addresses", "compose", "due", "hotpapers", "links", "ranking", "replies", "settings"),
+    ("addresses", "answers", "compose", "due", "hotpapers", "links", "ranking", "replies", "settings"),
     ("fetch", "context", "sources", "signals", "transports", "store"),
     ("collect", "deliver", "subscribe"),
     ("app",),
@@ -21,7 +21,7 @@ LAYERS = (
 PURE = {"tex", "text", "tokens"}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names} | dict.fromkeys(PURE, 1)
 # Within the layer of adapters: who may import whom.
-SIBLINGS = {("context", "fetch"), ("sources", "context"), ("signals", "context"), ("transports", "context")}
+SIBLINGS = {("context", "fetch"), ("sources", "fetch"), ("sources", "context"), ("signals", "context"), ("transports", "context")}
 FOLDERS = ("sources", "signals", "transports", "store")
 SQL = {"store", "app", "collect", "deliver", "subscribe", "pipeline", "reports", "doctor", "daemon", "web", "cli"}
 
