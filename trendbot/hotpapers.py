@@ -209,7 +209,7 @@ def _tweet(lines: Sequence[_Line], paper: Paper) -> Post:
     if soup.get_text().strip() != quote.extract().get_text().strip():
         raise _unexpected(lines[0], "nothing but quoted posts after the abstract")
     for line_break in quote("br"):
-        line_break.replace_with("\n")
+        line_break.append("\n")
     return Post(
         signal="x",
         id=status[2],
