@@ -1,0 +1,139 @@
+"""A trendbot of its own for each acceptance test: settings, database, upstream and mail server."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.smtpd import Smtpd
+from tests.upstream.server import Upstream
+from tests.upstream.world import small_world
+
+ROOT = Path(__file__).parent.parent.parent
+FRIDAY = date(2026, 11, 20)
+SATURDAY_MORNING = "2026-11-21T06:30+00:00"
+
+SETTINGS = """
+[site]
+base_url = "https://papers.example.org"
+postal_address = "1 Long Road, Springfield"
+[database]
+url = "{database}"
+[sources.arxiv]
+base_url = "{arxiv}"
+api_url = "{arxiv_api}"
+rss_url = "{rss}"
+categories = ["cs.LG", "cs.CL", "cs.CV", "stat.ML"]
+delay = 0
+[signals.huggingface]
+base_url = "{huggingface}"
+delay = 0
+[signals.x]
+enabled = true
+base_url = "{x}"
+bearer_token = "a-token"
+min_likes = 0
+[mail]
+sender = "Trending <digest@papers.example.org>"
+transport = "{transport}"
+[mail.smtp]
+host = "127.0.0.1"
+port = {port}
+tls = "none"
+[web]
+port = 0
+secret_key = "a-secret-of-sixteen-characters"
+"""
+
+
+@dataclass
+class Trendbot:
+    """The command line in processes of its own, with the clock set."""
+
+    home: Path
+    moment: str = SATURDAY_MORNING
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Begin a command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.acceptance.at", self.moment, *arguments],
+            cwd=self.home,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, status: int = 0, **environment: str) -> str:
+        """Run a command to its end; returns what it printed."""
+        with self.start(*arguments, **environment) as process:
+            out, err = process.communicate(timeout=100)
+        assert process.returncode == status, f"{arguments}: {process.returncode}\n{out}\n{err}"
+        assert "Traceback" not in err
+        return out if status == 0 else err
+
+    def document(self, *arguments: str) -> Any:
+        """The JSON document a command prints."""
+        return json.loads(self(*arguments, "--json"))
+
+    def mails(self) -> list[bytes]:
+        """What lies in the Maildir."""
+        return [file.read_bytes() for file in (self.home / "mail" / "new").glob("*")]
+
+    def set(self, **replaced: str) -> None:
+        """Replace text in the settings."""
+        file = self.home / "trendbot.toml"
+        text = file.read_text()
+        for old, new in replaced.items():
+            assert old in text
+            text = text.replace(old, new)
+        file.write_text(text)
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """The three networks on Saturday morning, after a Friday's announcements."""
+    with Upstream(small_world(FRIDAY)) as server:
+        server.world.now = datetime.fromisoformat(SATURDAY_MORNING)
+        yield server
+
+
+@pytest.fixture
+def smtpd() -> Iterator[Smtpd]:
+    """A mail server that takes everything."""
+    with Smtpd() as server:
+        yield server
+
+
+@pytest.fixture
+def transport() -> str:
+    """How mail leaves; a test module may say otherwise."""
+    return "smtp"
+
+
+@pytest.fixture
+def trendbot(
+    tmp_path: Path, database_url: str, upstream: Upstream, smtpd: Smtpd, transport: str
+) -> Trendbot:
+    """A trendbot that asks the upstream and mails to the mail server, on both databases."""
+    (tmp_path / "trendbot.toml").write_text(
+        SETTINGS.format(
+            database=database_url,
+            arxiv=upstream.arxiv,
+            arxiv_api=upstream.arxiv_api,
+            rss=upstream.rss,
+            huggingface=upstream.huggingface,
+            x=upstream.x,
+            port=smtpd.port,
+            transport=transport,
+        )
+    )
+    return Trendbot(tmp_path)
