@@ -1,4 +1,4 @@
-"""arXiv as it answers: /list and /catchup here, the API and RSS in arxiv_feeds.py.
+"""arXiv as it answers: /list/<cat>/new and /catchup here, the API and RSS in arxiv_feeds.py.
 
 The markup inside #dlpage follows the templates of arXiv/arxiv-browse: a `<dl>` per section
 with its `<h3>` inside, all with the same id, `href =` with a space, abstracts inline.
@@ -53,8 +53,9 @@ def list_new(world: World, category: str, query: Query) -> Reply:
     if category not in CATEGORIES:
         return failure(400, "Invalid archive or category")
     show, skip = query.get("show", "2000"), query.get("skip", "0")
-    if not show.isdigit() or int(show) not in SHOW_VALUES or not skip.isdigit():
-        return failure(400, f"Invalid show or skip: show must be one of {SHOW_VALUES}")
+    if not show.isdigit() or int(show) not in SHOW_VALUES:
+        return failure(400, f"Invalid show value. Valid values: {SHOW_VALUES}")
+    skip = skip if skip.isdigit() else "0"
     day = world.last_announcement()
     lines = world.listed(category, day)
     body = sections(lines, int(skip), int(show)) or "\n    <p>No updates today.</p>\n"
@@ -123,7 +124,7 @@ def catchup_page(world: World, category: str, day: date, number: int, abstracts:
       {pages}
     </div>
 
-{body or "    <p>No updates for this time period.</p>"}
+{body or nothing(day, number)}
 
     <div></div>
     {total}
@@ -132,6 +133,16 @@ def catchup_page(world: World, category: str, day: date, number: int, abstracts:
         {onward}
     </div>
 """,
+    )
+
+
+def nothing(day: date, number: int) -> str:
+    """What stands in place of the sections; an announcement may lack a category."""
+    if number > 1:
+        return f"    <br>\n    <div>\n      No further updates for {day:%a, %d %b %Y}\n    </div>"
+    return (
+        f"    <br>\n    <div>\n      <p>No updates for {day:%a, %d %b %Y}. There was either no "
+        "announcement for this day, or no updates within the requested subject.</p>\n    </div>"
     )
 
 
@@ -227,11 +238,13 @@ def downloads(paper: WorldPaper, version: int) -> str:
 
 
 def author_links(paper: WorldPaper) -> str:
+    """The linked names; after a hundred a long list just ends, as it does there."""
     archive = paper.categories[0].partition(".")[0]
+    names = paper.authors if len(paper.authors) <= 101 else paper.authors[:100]
     return ", ".join(
         f'<a href="https://arxiv.org/search/{archive}?searchtype=author&amp;'
         f'query={quote_plus(searched(name), safe=",")}">{escape(name)}</a>'
-        for name in paper.authors
+        for name in names
     )
 
 

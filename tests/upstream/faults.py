@@ -10,6 +10,7 @@ from tests.upstream import x
 from tests.upstream.reply import HTML, Reply, as_json, text
 from tests.upstream.world import World
 
+MODES = ("renamed", "only_post_fields", "search_has_reposts")  # fields of XRules
 MANNERS = ("slow", "drip", "cut", "huge", "close")
 
 
@@ -47,7 +48,9 @@ def bent(world: World, fault: Fault | None) -> World:
     if fault.kind == "stale":
         older = world.last_announcement(world.last_announcement() - timedelta(days=1))
         return replace(world, today=older)
-    if fault.kind in WORLDS:
+    if fault.kind == "empty":
+        return replace(world, papers=[], posts=[], entries=[])
+    if fault.kind in MODES:
         rules = replace(world.x)
         setattr(rules, fault.kind, True)
         return replace(world, x=rules)
@@ -142,5 +145,4 @@ REPLIES: dict[str, Callable[..., Reply]] = {
     "usage_capped": _usage_capped,
     "json": _json,
 }
-WORLDS = ("stale", "renamed", "only_post_fields", "search_has_reposts")
-KINDS = {*MANNERS, *REPLIES, *WORLDS}
+KINDS = {*MANNERS, *REPLIES, *MODES, "stale", "empty"}

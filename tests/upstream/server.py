@@ -6,11 +6,11 @@
     with Upstream(small_world(date(2026, 11, 20))) as upstream:
         ...
 
-Bases, each standing for `https://<real host>`; the real path follows:
+Addresses, as the settings base_url, api_url and rss_url take them; below each:
 
     upstream.arxiv        /list/<cat>/new?skip=&show=   /catchup/<cat>/<date>?abs=True&page=
-    upstream.arxiv_api    /api/query?search_query=&id_list=&start=&max_results=&sortBy=
-    upstream.rss          /rss/<cat>   (categories joined by +)
+    upstream.arxiv_api    ?search_query=&id_list=&start=&max_results=&sortBy=   (ends /api/query)
+    upstream.rss          /<cat>, categories joined by +   (ends /rss)
     upstream.x            /2/tweets/search/recent   /2/tweets?ids=   /2/tweets/counts/recent
                           /oembed?url=   (any bearer token, unless world.x.token names one)
     upstream.huggingface  /api/daily_papers?date=&limit=&p=   /api/papers/<id>
@@ -23,9 +23,10 @@ than seven days before it, arXiv days more than 90 before `world.today`. The rea
 (show, max_results, query length, ids, unknown parameters, tokens): see arxiv.py, x.py.
 
 What was asked, in order: `upstream.requests`, tuples (service, path, query, headers) with
-service one of arxiv, arxiv_api, rss, x, huggingface, path below the base, names of headers in
-lower case. `upstream.asked(where)` gives those that match, `upstream.wait_for(where)` blocks
-until one has come in.
+service one of arxiv, arxiv_api, rss, x, huggingface, path as on the real host ("/list/…",
+"/api/query", "/rss/…", "/2/tweets/…", "/api/daily_papers"), names of headers in lower case.
+`upstream.asked(where)` gives those that match, `upstream.wait_for(where)` blocks until one has
+come in.
 
 Faults: `upstream.fault(where, kind, times=1, after=0, **how)`, where `where` is a service's
 name or a pattern of the path (`"/list/cs.LG/*"`); `times=None` means until `clear_faults()`,
@@ -43,6 +44,8 @@ name or a pattern of the path (`"/list/cs.LG/*"`); `times=None` means until `cle
     close               closed without a word
     huge                megabytes=50 of blanks after the body, without a Content-Length
     stale               arXiv's previous day under today's Date
+    empty               as if there were no papers, posts or entries; on /list and /catchup this
+                        is what a lagging replica says on a busy day
     renamed, only_post_fields, search_has_reposts     XRules for these answers only
     credits             402 CreditsDepleted
     rate_limited        429; reset=60 seconds from world.now, reset=None for no header
@@ -64,7 +67,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.upstream import arxiv, huggingface, x
+from tests.upstream import arxiv, arxiv_feeds, huggingface, x
 from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled
 from tests.upstream.reply import Headers, Query, Reply
 from tests.upstream.world import World
@@ -72,6 +75,8 @@ from tests.upstream.world import World
 Answer = Callable[[World, str, Query, Headers], Reply]
 SERVICES: dict[str, Answer] = {
     "arxiv": arxiv.answer,
+    "arxiv_api": arxiv_feeds.api,
+    "rss": arxiv_feeds.rss,
     "x": x.answer,
     "huggingface": huggingface.answer,
 }
@@ -102,8 +107,8 @@ class Upstream:
         self._thread.daemon = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.arxiv = f"{self.url}/arxiv"
-        self.arxiv_api = f"{self.url}/arxiv_api"
-        self.rss = f"{self.url}/rss"
+        self.arxiv_api = f"{self.url}/arxiv_api/api/query"
+        self.rss = f"{self.url}/rss/rss"
         self.x = f"{self.url}/x"
         self.huggingface = f"{self.url}/huggingface"
 
@@ -190,7 +195,7 @@ class Server(ThreadingHTTPServer):
     """Knows its threads and connections, so that closing leaves none of them behind."""
 
     daemon_threads = True
-    upstream: Upstream
+    request_queue_size = 64
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream

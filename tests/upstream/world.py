@@ -61,8 +61,16 @@ class WorldPaper:
 
     @property
     def submitted(self) -> datetime:
-        """When version 1 came in: the afternoon before it was announced."""
-        return datetime.combine(self.announced, time(15, 30), UTC) - timedelta(days=1)
+        """When version 1 came in: the weekday before it was announced, in time for it."""
+        if self.kind is Kind.REPLACE:
+            return _in_time_for(self.announced - timedelta(days=120))
+        return _in_time_for(self.announced)
+
+    @property
+    def updated(self) -> datetime:
+        """When the present version came in."""
+        replaced = [line.day for line in self.announcements if line.kind is Kind.REPLACE]
+        return _in_time_for(max(replaced)) if replaced else self.submitted
 
     def replaced(self, day: date) -> None:
         """Announce the next version in every category on `day`."""
@@ -187,6 +195,13 @@ class World:
         ]
         order = list(Kind)
         return sorted(lines, key=lambda pair: (order.index(pair[1].kind), pair[0].id))
+
+
+def _in_time_for(day: date) -> datetime:
+    before = day - timedelta(days=1)
+    while before.weekday() > 4:
+        before -= timedelta(days=1)
+    return datetime.combine(before, time(15, 30), UTC)
 
 
 def evening(day: date) -> datetime:
