@@ -36,8 +36,8 @@ _REMEMBERED_BYTES = 4 * 1024 * 1024
 class Limits:
     """What one request may cost. Seconds, except `body` (bytes, unpacked) and `tries`.
 
-    `connect` bounds the connection, `read` each silence, `total` the whole body, `patience`
-    all waiting between the tries together.
+    `connect` bounds the connection, `read` each silence (also before and within the head),
+    `total` the whole body, `patience` all waiting between the tries together.
     """
 
     connect: float = 10
@@ -175,7 +175,7 @@ class Fetcher:
             page = self._ask_in_turn(url, accept, delay)
             if page.status not in _REDIRECTS:
                 return page
-            url = _redirected(url, page.headers.get("Location", ""))
+            url = redirected(url, page.headers.get("Location", ""))
         raise Failure("redirects without end; check the address in the settings")
 
     def _ask_in_turn(self, url: str, accept: str, delay: float) -> Page:
@@ -247,12 +247,17 @@ def _refuse(response: requests.Response, accept: str) -> None:
         wait = retry_after(response.headers.get("Retry-After", ""), response.headers.get("Date"))
         raise Failure(f"answered HTTP {status}", status, again=True, wait=wait)
     if status != 200 and status not in _REDIRECTS:
-        advice = "it refuses us" if status in (401, 403) else "check the address in the settings"
-        raise Failure(f"answered HTTP {status}; {advice}", status)
+        raise Failure(f"answered HTTP {status}; {_advice(status)}", status)
     media_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     accepted = {part.split(";")[0].strip() for part in accept.lower().split(",")}
     if status == 200 and media_type and not accepted & {media_type, "*/*"}:
         raise Failure(f"answered {media_type[:60]!r} where {accept} was asked for", status)
+
+
+def _advice(status: int) -> str:
+    if status in (401, 403):
+        return "it refuses us"
+    return "try again later" if status >= 500 else "check the address in the settings"
 
 
 def retry_after(value: str, date: str | None) -> float:
@@ -271,7 +276,7 @@ def retry_after(value: str, date: str | None) -> float:
     return max(0, until - now)
 
 
-def _redirected(url: str, location: str) -> str:
+def redirected(url: str, location: str) -> str:
     """Return where a redirect leads; raise Failure if that is not the same site.
 
     Another host could be one inside the operator's network, so only a leading `www.` may
