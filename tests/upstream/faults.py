@@ -11,6 +11,7 @@ from tests.upstream.reply import HTML, Reply, as_json, text
 from tests.upstream.world import World
 
 MODES = ("renamed", "only_post_fields", "search_has_reposts")  # fields of XRules
+WORLDS = (*MODES, "stale", "empty")
 MANNERS = ("slow", "drip", "cut", "huge", "close")
 
 
@@ -41,10 +42,18 @@ def matches(where: str, service: str, path: str) -> bool:
     return where == service or fnmatch(path, where)
 
 
-def bent(world: World, fault: Fault | None) -> World:
+def strike(faults: list[Fault], service: str, path: str) -> list[Fault]:
+    """The faults that hit this request: all that bend the world, one that spoils the reply."""
+    hits: list[Fault] = []
+    for fault in faults:
+        is_taken = fault.kind not in WORLDS and any(hit.kind not in WORLDS for hit in hits)
+        if not is_taken and fault.strikes(service, path):
+            hits.append(fault)
+    return hits
+
+
+def bent(world: World, fault: Fault) -> World:
     """The world as the faulty service sees it."""
-    if fault is None:
-        return world
     if fault.kind == "stale":
         older = world.last_announcement(world.last_announcement() - timedelta(days=1))
         return replace(world, today=older)
@@ -57,17 +66,13 @@ def bent(world: World, fault: Fault | None) -> World:
     return world
 
 
-def spoiled(reply: Reply, world: World, fault: Fault | None) -> Reply:
+def spoiled(reply: Reply, world: World, fault: Fault) -> Reply:
     """The reply as the fault leaves it."""
-    if fault is None:
+    if fault.kind in WORLDS:
         return reply
     if fault.kind in MANNERS:
         return replace(reply, manner=fault.kind, how=fault.how)
-    return REPLIES.get(fault.kind, _unchanged)(reply, world, **fault.how)
-
-
-def _unchanged(reply: Reply, world: World) -> Reply:
-    return reply
+    return REPLIES[fault.kind](reply, world, **fault.how)
 
 
 def _status(
@@ -145,4 +150,4 @@ REPLIES: dict[str, Callable[..., Reply]] = {
     "usage_capped": _usage_capped,
     "json": _json,
 }
-KINDS = {*MANNERS, *REPLIES, *MODES, "stale", "empty"}
+KINDS = {*MANNERS, *REPLIES, *WORLDS}

@@ -30,7 +30,10 @@ come in.
 
 Faults: `upstream.fault(where, kind, times=1, after=0, **how)`, where `where` is a service's
 name or a pattern of the path (`"/list/cs.LG/*"`); `times=None` means until `clear_faults()`,
-`after=n` lets n matching requests pass first. Of several that match, the oldest strikes.
+`after=n` lets n matching requests pass first. Of several that spoil the reply the oldest
+strikes, one to a request; those that bend the world add up.
+
+  These spoil the reply:
 
     status              status=503, body="", headers={"Retry-After": "300"}
     blocked             406 with a page, as arXiv's edge does
@@ -43,18 +46,22 @@ name or a pattern of the path (`"/list/cs.LG/*"`); `times=None` means until `cle
     cut                 the full Content-Length, sent=n bytes (default half), then closed
     close               closed without a word
     huge                megabytes=50 of blanks after the body, without a Content-Length
+    credits             402 CreditsDepleted
+    rate_limited        429; reset=60 seconds from world.now, reset=None for no header
+    usage_capped        429 with the body of the monthly cap
+
+  and these bend the world:
+
     stale               arXiv's previous day under today's Date
     empty               as if there were no papers, posts or entries; on /list and /catchup this
                         is what a lagging replica says on a busy day
     renamed, only_post_fields, search_has_reposts     XRules for these answers only
-    credits             402 CreditsDepleted
-    rate_limited        429; reset=60 seconds from world.now, reset=None for no header
-    usage_capped        429 with the body of the monthly cap
 
 Listing pages, API and RSS carry ETag and Last-Modified and answer 304. Leaving the `with`
 block releases what is held, closes every socket and raises what went wrong inside the server.
 """
 
+import functools
 import hashlib
 import socket
 import sys
@@ -68,7 +75,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.upstream import arxiv, arxiv_feeds, huggingface, x
-from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled
+from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled, strike
 from tests.upstream.reply import Headers, Query, Reply
 from tests.upstream.world import World
 
@@ -165,13 +172,13 @@ class Upstream:
         with self._arrival:
             self.requests.append(request)
             self._arrival.notify_all()
-            hits = (one for one in self._faults if one.strikes(request.service, request.path))
-            fault = next(hits, None)
+            faults = strike(self._faults, request.service, request.path)
         if request.service not in SERVICES:
             return arxiv.failure(404, f"no service {request.service}")
-        seen = bent(self.world, fault)
+        seen = functools.reduce(bent, faults, self.world)
         reply = SERVICES[request.service](seen, request.path, request.query, request.headers)
-        return spoiled(conditional(seen, request, reply), self.world, fault)
+        reply = conditional(seen, request, reply)
+        return functools.reduce(lambda left, fault: spoiled(left, seen, fault), faults, reply)
 
 
 def conditional(world: World, request: Request, reply: Reply) -> Reply:
