@@ -49,7 +49,7 @@ def serve(app: App) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    web, web_thread = _start_web(app)
+    web, web_thread, _ = start_web(app)
     at_work = threading.Lock()
     scheduler = _start_scheduler(app, stopping, at_work)
     log.info("working; digests are due at %s %s", app.settings.schedule.digest_at, app.settings.schedule.timezone)
@@ -165,7 +165,8 @@ def _start_scheduler(
     return scheduler
 
 
-def _start_web(app: App) -> tuple[uvicorn.Server, threading.Thread]:
+def start_web(app: App) -> tuple[uvicorn.Server, threading.Thread, int]:
+    """Answer HTTP on a thread of its own; returns the port it got. Raises SettingsError."""
     web = app.settings.web
     try:
         listener = socket.create_server((web.host, web.port))
@@ -173,8 +174,9 @@ def _start_web(app: App) -> tuple[uvicorn.Server, threading.Thread]:
         raise SettingsError(
             f"web.host, web.port: cannot listen on {web.host} port {web.port}: {error.strerror}"
         ) from error
-    log.info("listening on http://%s:%d", web.host, listener.getsockname()[1])
+    port = listener.getsockname()[1]
+    log.info("listening on http://%s:%d", web.host, port)
     server = uvicorn.Server(uvicorn.Config(create(app), log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, args=([listener],), name="web", daemon=True)
     thread.start()
-    return server, thread
+    return server, thread, port

@@ -1,0 +1,79 @@
+"""The process is killed between any two steps; run again, everybody has exactly one mail."""
+
+from email import message_from_bytes
+
+import pytest
+
+from tests.acceptance.conftest import Trendbot
+from tests.smtpd import Smtpd
+
+READERS = tuple(f"reader{n}@example.org" for n in range(25))
+
+# The places between the steps, in the order a run passes them: place and n-th call.
+BEFORE_SENDING = [
+    "trendbot.collect.collect_papers:1",
+    "trendbot.store.papers.upsert:1",
+    "trendbot.collect.collect_posts:1",
+    "trendbot.collect.collect_posts:2",
+    "trendbot.pipeline.make_digest:1",
+    "trendbot.store.digests.freeze:1",
+    "trendbot.deliver.plan:1",
+    "trendbot.store.deliveries.plan:1",
+    "trendbot.deliver.drain:1",
+    "trendbot.store.deliveries.claim:1",
+]
+WHILE_SENDING = [
+    "trendbot.deliver._send:1",
+    "trendbot.deliver._mail:7",
+    "trendbot.deliver._record:1",
+    "trendbot.deliver._record:2",
+    "trendbot.store.deliveries.record:2",
+    "trendbot.store.deliveries.finish:1",
+]
+
+
+def people(trendbot: Trendbot) -> None:
+    (trendbot.home / "people.csv").write_text("email\n" + "\n".join(READERS))
+    trendbot("subscribers", "import", "people.csv", "--confirmed")
+
+
+@pytest.mark.parametrize("transport", ["maildir"])
+@pytest.mark.parametrize("place", BEFORE_SENDING + WHILE_SENDING)
+def test_a_maildir_gets_each_mail_once(place: str, trendbot: Trendbot) -> None:
+    people(trendbot)
+    trendbot("run", "--date", "2026-11-20", status=-9, DIE_AT=place)
+    trendbot("run", "--date", "2026-11-20")
+    recipients = sorted(str(message_from_bytes(mail)["To"]) for mail in trendbot.mails())
+    assert recipients == sorted(READERS)
+    (books,) = trendbot.document("status")["digests"]
+    assert (books["sent"], books["audience"], books["balanced"]) == (25, 25, True)
+
+
+@pytest.mark.parametrize("place", [*BEFORE_SENDING, "trendbot.store.deliveries.finish:1"])
+def test_smtp_where_nothing_was_handed_over(place: str, trendbot: Trendbot, smtpd: Smtpd) -> None:
+    people(trendbot)
+    trendbot("run", "--date", "2026-11-20", status=-9, DIE_AT=place)
+    trendbot("run", "--date", "2026-11-20")
+    assert smtpd.copies() == dict.fromkeys(READERS, 1)
+
+
+@pytest.mark.parametrize("place", ["trendbot.deliver._record:1", "trendbot.store.deliveries.record:2"])
+def test_smtp_where_some_was_handed_over(place: str, trendbot: Trendbot, smtpd: Smtpd) -> None:
+    """Nobody is lost; twice gets at most what was claimed and not recorded, and says so first."""
+    people(trendbot)
+    trendbot("run", "--date", "2026-11-20", status=-9, DIE_AT=place)
+    handed_over = smtpd.copies()
+    assert "uncertain" in trendbot("run", "--date", "2026-11-20")
+    assert smtpd.copies() == handed_over
+    trendbot.moment = "2026-11-21T06:41+00:00"
+    trendbot("deliver")
+    copies = smtpd.copies()
+    assert set(copies) == set(READERS)
+    assert max(copies.values()) <= 2
+    by_reader: dict[str, set[str]] = {}
+    for mail in smtpd.mails:
+        ids = by_reader.setdefault(mail.recipient, set())
+        ids.add(str(message_from_bytes(mail.message)["Message-ID"]))
+    assert all(len(ids) == 1 for ids in by_reader.values())
+    (books,) = trendbot.document("status")["digests"]
+    assert (books["sent"], books["balanced"]) == (25, True)

@@ -1,0 +1,79 @@
+"""The daemon as a process: it works, answers, and stops in time without losing a delivery."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.acceptance.conftest import Trendbot
+from tests.smtpd import HANG, Smtpd
+
+READERS = ("ada@example.org", "grace@example.net")
+STOP_SECONDS = 10
+
+
+def port_of(process: "subprocess.Popen[str]") -> int:
+    """Read the daemon's log until it says where it listens."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"listening on http://127\.0\.0\.1:(\d+)", line):
+            return int(found[1])
+    raise AssertionError("the daemon ended")
+
+
+def stop(process: "subprocess.Popen[str]") -> str:
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=STOP_SECONDS)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    return err
+
+
+def test_it_makes_the_digest_mails_it_and_stops_cleanly(trendbot: Trendbot, smtpd: Smtpd) -> None:
+    for reader in READERS:
+        trendbot("subscribers", "add", reader, "--confirmed")
+    with trendbot.start("serve") as process:
+        port = port_of(process)
+        for reader in READERS:
+            smtpd.wait_for(f"DOT {reader}")
+        assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=20).status_code == 200
+        log = stop(process)
+    assert log.rstrip().endswith("stopped")
+    daily = [b for b in trendbot.document("status")["digests"] if b["cadence"] == "daily"]
+    assert [(b["date"], b["sent"], b["balanced"]) for b in daily] == [("2026-11-20", 2, True)]
+    assert smtpd.copies() == dict.fromkeys(READERS, 1)
+
+
+def test_a_mail_server_that_hangs_does_not_hold_up_the_stop(trendbot: Trendbot) -> None:
+    with Smtpd({f"DOT {READERS[0]}": [HANG]}) as smtpd:
+        toml = Path(trendbot.home / "trendbot.toml")
+        toml.write_text(re.sub(r"(?m)^port = [1-9]\d*$", f"port = {smtpd.port}", toml.read_text()))
+        for reader in READERS:
+            trendbot("subscribers", "add", reader, "--confirmed")
+        with trendbot.start("serve") as process:
+            port_of(process)
+            smtpd.wait_for(f"DOT {READERS[0]}")
+            stop(process)
+        trendbot.moment = "2026-11-21T06:32+00:00"
+        trendbot("deliver")
+        (books,) = [b for b in trendbot.document("status")["digests"] if b["cadence"] == "daily"]
+        assert books["balanced"]
+        assert books["sent"] + books["uncertain"] == 2
+        trendbot.moment = "2026-11-21T06:45+00:00"
+        trendbot("deliver")
+        (books,) = [b for b in trendbot.document("status")["digests"] if b["cadence"] == "daily"]
+        assert books["sent"] == 2
+        assert set(smtpd.copies()) == set(READERS)
+
+
+@pytest.mark.parametrize("transport", ["maildir"])
+def test_a_port_in_use_is_refused_in_one_line(trendbot: Trendbot) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        err = trendbot("serve", status=2, TRENDBOT_WEB__PORT=str(port))
+    assert f"port {port}" in err.splitlines()[-1]

@@ -1,0 +1,222 @@
+"""The daemon: what it finds to do, and how it stops."""
+
+import socket
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from trendbot import daemon, deliver, pipeline
+from trendbot.app import App
+from trendbot.collect import collect
+from trendbot.errors import SettingsError, SignalError, SourceError
+from trendbot.model import Cadence, Paper, Post, Reading, Status
+from trendbot.settings import Settings, Web
+from trendbot.store import deliveries, subscribers
+
+
+@dataclass
+class World:
+    """A source and a signal: one paper a weekday, and one post about it."""
+
+    fails: bool = False
+    asked: int = 0
+    papers: dict[date, Paper] = field(default_factory=dict)
+
+    def fetch(self, since: date, until: date) -> Iterable[Paper]:
+        self.asked += 1
+        if self.fails:
+            raise SourceError("arXiv does not answer")
+        for offset in range((until - since).days + 1):
+            day = since + timedelta(days=offset)
+            if day.weekday() < 5:
+                yield Paper("arxiv", f"{day:%y%m}.{day:%d}000", f"On {day}", ("A",), ("cs.LG",), day)
+
+    def measure(self, papers: Iterable[Paper], since: datetime) -> Iterable[Post]:
+        if self.fails:
+            raise SignalError("nobody answers")
+        for paper in papers:
+            at = datetime.combine(paper.announced, datetime.min.time(), UTC)
+            yield Post("x", paper.id, (paper.key,), "a", "https://x.com", at, "", Reading(at, 5, 5))
+
+    def check(self) -> str:
+        return "here"
+
+
+class Clock:
+    def __init__(self, text: str) -> None:
+        self.now = datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock("2026-11-20T06:29")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def app(engine: Engine, clock: Clock, world: World, tmp_path: Path) -> App:
+    settings = Settings(
+        home=tmp_path, web={"secret_key": "a-secret-of-sixteen-characters"}
+    )
+    app = App(settings, engine, clock)
+    app.sources = {"arxiv": world}
+    app.signals = {"x": world}
+    with engine.begin() as conn:
+        subscribers.add(
+            conn, "ada@example.org", "ada@example.org", Status.ACTIVE, Cadence.DAILY, (), clock()
+        )
+    return app
+
+
+def tick(app: App) -> None:
+    daemon.collect_if_due(app)
+    daemon.make_due(app)
+    deliver.drain(app.dispatch())
+
+
+def made(app: App) -> list[str]:
+    with app.engine.connect() as conn:
+        return sorted(f"{b.date} {sum(b.counts.values())}" for b in deliveries.books(conn) if b.cadence == "daily")
+
+
+def mails(app: App) -> int:
+    return len(list((app.settings.home / "mail" / "new").glob("*")))
+
+
+def test_the_digest_is_made_at_its_hour_and_mailed_once(app: App, clock: Clock) -> None:
+    clock.now = clock.now.replace(day=19, hour=6, minute=30)
+    tick(app)
+    assert made(app) == ["2026-11-18 1"]
+    clock.now = clock.now.replace(day=20, minute=29)
+    tick(app)
+    assert made(app) == ["2026-11-18 1"]
+    for _ in range(3):
+        clock.now += timedelta(minutes=1)
+        tick(app)
+    assert made(app) == ["2026-11-18 1", "2026-11-19 1"]
+    assert mails(app) == 2
+
+
+def test_sources_are_asked_every_hour_not_every_minute(app: App, clock: Clock, world: World) -> None:
+    clock.now = clock.now.replace(hour=9)
+    tick(app)
+    asked = world.asked
+    for _ in range(59):
+        clock.now += timedelta(minutes=1)
+        tick(app)
+    assert world.asked == asked
+    clock.now += timedelta(minutes=2)
+    tick(app)
+    assert world.asked == asked + 1
+
+
+def test_after_downtime_missed_days_are_made_and_only_the_newest_is_mailed(
+    app: App, clock: Clock
+) -> None:
+    clock.now = clock.now.replace(day=16, hour=7)  # Monday: Sunday's digest is due, quiet
+    tick(app)
+    clock.now = clock.now.replace(day=20, hour=11)
+    tick(app)
+    assert made(app) == ["2026-11-16 0", "2026-11-17 0", "2026-11-18 0", "2026-11-19 1"]
+    assert mails(app) == 1
+
+
+def test_a_digest_that_failed_is_tried_again_later(app: App, clock: Clock, world: World) -> None:
+    clock.now = clock.now.replace(hour=7)
+    world.fails = True
+    tick(app)
+    asked = world.asked
+    clock.now += timedelta(minutes=5)
+    tick(app)
+    assert world.asked == asked
+    assert made(app) == []
+    world.fails = False
+    clock.now += timedelta(minutes=11)
+    tick(app)
+    assert made(app) == ["2026-11-19 1"]
+    assert mails(app) == 1
+
+
+def test_a_daemon_killed_after_freezing_mails_at_the_next_start(app: App, clock: Clock) -> None:
+    clock.now = clock.now.replace(hour=7)
+    collect(app.engine, app.sources, app.signals, date(2026, 11, 19), clock)
+    pipeline.make_digest(app, Cadence.DAILY, date(2026, 11, 19))
+    assert mails(app) == 0
+    tick(app)
+    assert mails(app) == 1
+
+
+def test_two_daemons_on_one_database_do_no_harm(app: App, clock: Clock) -> None:
+    clock.now = clock.now.replace(hour=7)
+    with app.engine.begin() as conn:
+        for n in range(60):
+            email = f"reader{n}@example.org"
+            subscribers.add(conn, email, email, Status.ACTIVE, Cadence.DAILY, (), clock())
+    twin = App(app.settings, app.engine, clock)
+    twin.sources, twin.signals = app.sources, app.signals
+    errors: list[BaseException] = []
+
+    def work(one: App) -> None:
+        try:
+            tick(one)
+        except BaseException as error:  # noqa: BLE001  # handed to the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in (app, twin)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    tick(app)
+    assert made(app) == ["2026-11-19 61"]
+    assert mails(app) == 61
+
+
+def healthz(app: App) -> tuple[int, str]:
+    server, thread, port = daemon.start_web(app)
+    try:
+        answer = requests.get(f"http://127.0.0.1:{port}/healthz", timeout=20)
+        return answer.status_code, answer.text
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class Broken:
+    """An engine whose database is gone."""
+
+    def connect(self) -> object:
+        raise OperationalError("", {}, psycopg.OperationalError("connection refused"))
+
+
+def test_healthz_says_when_the_database_does_not_answer(app: App) -> None:
+    settings = app.settings.model_copy(update={"web": Web(port=0)})
+    app.settings = settings
+    assert healthz(app)[0] == 200
+    status, text = healthz(App(settings, Broken(), app.now))  # type: ignore[arg-type]
+    assert status == 503
+    assert "reached" in text
+
+
+def test_a_port_in_use_is_a_clear_error(app: App) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        app.settings = app.settings.model_copy(update={"web": Web(port=port)})
+        with pytest.raises(SettingsError, match=f"port {port}"):
+            daemon.start_web(app)
