@@ -140,10 +140,7 @@ def nothing(day: date, number: int) -> str:
     """What stands in place of the sections; an announcement may lack a category."""
     if number > 1:
         return f"    <br>\n    <div>\n      No further updates for {day:%a, %d %b %Y}\n    </div>"
-    return (
-        f"    <br>\n    <div>\n      <p>No updates for {day:%a, %d %b %Y}. There was either no "
-        "announcement for this day, or no updates within the requested subject.</p>\n    </div>"
-    )
+    return f"    <br>\n    <div>\n      <p>No updates for {day:%a, %d %b %Y}.</p>\n    </div>"
 
 
 def valid_day(printed: str) -> date | None:

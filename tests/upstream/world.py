@@ -226,13 +226,14 @@ def small_world(today: date) -> World:
     days = [world.last_announcement()]
     while len(days) < 4:
         days.append(world.last_announcement(days[-1] - timedelta(days=1)))
-    world.papers = [*_papers_of_today(days[0]), *_earlier_papers(days)]
+    world.papers = [*_new_papers(days[0]), *_hostile_papers(days[0])]
+    world.papers += [*_replacements(days[0]), *_earlier_papers(days)]
     world.posts = _posts(f"{today:%y%m}", days)
     world.entries = _entries(f"{today:%y%m}", days)
     return world
 
 
-def _papers_of_today(day: date) -> list[WorldPaper]:
+def _new_papers(day: date) -> list[WorldPaper]:
     new = f"{day:%y%m}.1000"
     return [
         WorldPaper(
@@ -253,6 +254,12 @@ def _papers_of_today(day: date) -> list[WorldPaper]:
             r"We retrieve in $O(\log n)$ for $a < b$ & prove it.",
             "Accepted at TMLR",
         ),
+    ]
+
+
+def _hostile_papers(day: date) -> list[WorldPaper]:
+    new = f"{day:%y%m}.1000"
+    return [
         WorldPaper(
             f"{new}3",
             "<script>alert('title')</script> & <b>Bold</b> Claims",
@@ -277,6 +284,11 @@ def _papers_of_today(day: date) -> list[WorldPaper]:
             day,
             has_html=False,
         ),
+    ]
+
+
+def _replacements(day: date) -> list[WorldPaper]:
+    return [
         WorldPaper(
             "2607.04412",
             "Scaling Laws, Once More",
