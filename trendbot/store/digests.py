@@ -1,0 +1,144 @@
+"""Digests: frozen once under (cadence, date), and given back exactly as they were."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date as Date  # noqa: N812  # a digest's own date is called date
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, insert, select
+
+from trendbot.model import Cadence, Digest, Paper, RankedPaper, Tally
+from trendbot.store.engine import insert_into
+from trendbot.store.schema import digest_papers, digests
+
+
+def freeze(
+    conn: Connection,
+    cadence: Cadence,
+    date: Date,
+    since: Date,
+    until: Date,
+    counted_at: datetime,
+    made_at: datetime,
+    papers: Sequence[tuple[int, RankedPaper]],
+) -> int | None:
+    """Store a digest, each paper beside its id in the store; returns the digest's id.
+
+    None if there is a digest of (cadence, date), which stays as it is.
+    """
+    statement = insert_into(conn, digests).values(
+        cadence=cadence,
+        date=date,
+        since=since,
+        until=until,
+        counted_at=counted_at,
+        made_at=made_at,
+    )
+    digest_id: int | None = conn.scalar(statement.on_conflict_do_nothing().returning(digests.c.id))
+    if digest_id is not None and papers:
+        rows = [_row(digest_id, paper_id, entry) for paper_id, entry in papers]
+        conn.execute(insert(digest_papers), rows)
+    return digest_id
+
+
+def find(conn: Connection, cadence: Cadence, date: Date) -> Digest | None:
+    """The digest of (cadence, date)."""
+    return _first(conn, (digests.c.cadence == cadence) & (digests.c.date == date))
+
+
+def by_id(conn: Connection, digest_id: int) -> Digest:
+    """The digest with this id; it must be there."""
+    found = _first(conn, digests.c.id == digest_id)
+    if found is None:
+        raise LookupError(f"no digest has the id {digest_id}")
+    return found
+
+
+def latest(conn: Connection, cadence: Cadence) -> Digest | None:
+    """The digest of the newest date."""
+    return _first(conn, digests.c.cadence == cadence)
+
+
+def shown(conn: Connection, cadence: Cadence, before: Date) -> dict[int, float]:
+    """The papers digests of dates before `before` showed: id and score in the last of them."""
+    rows = conn.execute(
+        select(digest_papers.c.paper_id, digest_papers.c.score)
+        .join(digests, digests.c.id == digest_papers.c.digest_id)
+        .where(digests.c.cadence == cadence, digests.c.date < before)
+        .order_by(digests.c.date)
+    )
+    return {row.paper_id: row.score for row in rows}
+
+
+def _first(conn: Connection, condition: ColumnElement[bool]) -> Digest | None:
+    query = select(digests).where(condition).order_by(digests.c.date.desc()).limit(1)
+    row = conn.execute(query).one_or_none()
+    if row is None:
+        return None
+    entries = conn.execute(
+        select(digest_papers)
+        .where(digest_papers.c.digest_id == row.id)
+        .order_by(digest_papers.c.rank)
+    )
+    return Digest(
+        id=row.id,
+        cadence=Cadence(row.cadence),
+        date=row.date,
+        since=row.since,
+        until=row.until,
+        counted_at=row.counted_at,
+        made_at=row.made_at,
+        papers=tuple(_entry(entry) for entry in entries),
+    )
+
+
+def _row(digest_id: int, paper_id: int, entry: RankedPaper) -> dict[str, object]:
+    return {
+        "digest_id": digest_id,
+        "rank": entry.rank,
+        "paper_id": paper_id,
+        "score": entry.score,
+        "retweets": entry.retweets,
+        "favorites": entry.favorites,
+        "signals": {
+            name: [tally.posts, tally.retweets, tally.favorites]
+            for name, tally in entry.signals.items()
+        },
+        "paper": _to_json(entry.paper),
+    }
+
+
+def _entry(row: Row[*tuple[Any, ...]]) -> RankedPaper:
+    return RankedPaper(
+        rank=row.rank,
+        paper=_from_json(row.paper),
+        score=row.score,
+        retweets=row.retweets,
+        favorites=row.favorites,
+        signals={name: Tally(*counts) for name, counts in row.signals.items()},
+    )
+
+
+def _to_json(paper: Paper) -> dict[str, object]:
+    return {
+        "source": paper.source,
+        "id": paper.id,
+        "title": paper.title,
+        "authors": list(paper.authors),
+        "categories": list(paper.categories),
+        "announced": paper.announced.isoformat(),
+        "abstract": paper.abstract,
+        "comments": paper.comments,
+        "links": dict(paper.links),
+    }
+
+
+def _from_json(document: Mapping[str, Any]) -> Paper:
+    return Paper(
+        **{
+            **document,
+            "authors": tuple(document["authors"]),
+            "categories": tuple(document["categories"]),
+            "announced": Date.fromisoformat(document["announced"]),
+        }
+    )
