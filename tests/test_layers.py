@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "trendbot"
 # share a layer and see each other only as said in SIBLINGS.
 LAYERS = (
     ("", "errors", "folders", "model"),
-    ("addresses", "answers", "compose", "due", "hotpapers", "links", "ranking", "replies", "settings"),
+    ("addresses", "answers", "compose", "due", "hotpapers", "letter", "links", "ranking", "replies", "settings", "wording"),
     ("fetch", "context", "sources", "signals", "transports", "store"),
     ("collect", "deliver", "subscribe"),
     ("app",),

@@ -10,6 +10,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
+Day = date  # where a field is called date, the name no longer means the type
+
 
 class Cadence(StrEnum):
     """How often a digest is made, and for which stretch of days."""
@@ -130,9 +132,9 @@ class Digest:
 
     id: int
     cadence: Cadence
-    date: date
-    since: date
-    until: date
+    date: Day
+    since: Day
+    until: Day
     counted_at: datetime
     made_at: datetime
     papers: tuple[RankedPaper, ...]

@@ -1,0 +1,212 @@
+"""Mails as bytes: a digest is composed once per segment, then only joined per recipient.
+
+    render(digest, topics) -> Composed        once for all who get the same content
+    personalise(composed, recipient, …)       per recipient: joins bytes, encodes nothing
+
+What differs between recipients are three slots of plain ASCII: the address in To, the
+Message-ID, and the token of the links to unsubscribe. In headers a slot is never folded;
+in the quoted-printable bodies it stands on a line of its own between soft line breaks
+(RFC 2045 section 6.7), so that no encoding and no line length depends on it.
+"""
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import getaddresses
+from enum import Enum
+from functools import lru_cache
+from urllib.parse import quote, urlsplit
+
+from trendbot import addresses, letter, text, tokens
+from trendbot.errors import AddressError, HeaderError
+from trendbot.model import Cadence, Digest, RankedPaper
+from trendbot.settings import MailSection, Site
+
+TOPIC = re.compile(r"(?=.{1,40}\Z)[A-Za-z]+(?:-[A-Za-z]+)*(?:\.[A-Za-z]+(?:-[A-Za-z]+)*)?")
+
+# Stands for the token while a letter is written. Text from outside cannot hold it, being
+# cleaned of controls, and in quoted-printable it can only come out as =1A.
+_SLOT_MARK = "\x1a"
+_ENCODED_MARK = b"=1A"
+# RFC 2045 section 6.7 (5) recommends a boundary with "=_", which no quoted-printable line holds.
+_BOUNDARY = "=_trendbot"
+_LONGEST_BASE_URL = 300
+_BASE_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[A-Za-z0-9._~:/@!$&'()*+;=%-]*)?"
+)
+
+
+class Slot(Enum):
+    """A place in a composed mail that is filled per recipient, and what may fill it."""
+
+    RECIPIENT = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+    MESSAGE_ID = re.compile(r"<[A-Za-z0-9.-]+@[A-Za-z0-9.-]+>")
+    TOKEN = re.compile(rf"[A-Za-z0-9_.-]{{1,{tokens.LONGEST}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A mail for one segment: the bytes all share, in order, and the slots between them."""
+
+    parts: tuple[bytes | Slot, ...]
+
+
+def matches(topics: Sequence[str], categories: Sequence[str]) -> bool:
+    """Whether a paper of `categories` is in `topics`: the category, or its archive ("cs").
+
+    No topics are all topics.
+    """
+    wanted = {topic.casefold() for topic in topics}
+    names = [category.casefold() for category in categories]
+    return not wanted or any(name in wanted or name.split(".")[0] in wanted for name in names)
+
+
+def papers_for(digest: Digest, topics: Sequence[str]) -> tuple[RankedPaper, ...]:
+    """The papers of the digest in `topics`, with the ranks they have in the whole digest."""
+    return tuple(one for one in digest.papers if matches(topics, one.paper.categories))
+
+
+def render(digest: Digest, topics: Sequence[str], site: Site, mail: MailSection) -> Composed:
+    """Compose the digest for the segment of `topics`; the same digest gives the same bytes.
+
+    Raises HeaderError for settings that cannot stand in a header.
+    """
+    base_url = _base_url(site)
+    leave_url = f"{base_url}/unsubscribe/{_SLOT_MARK}"
+    papers = papers_for(digest, topics)
+    content = letter.of_digest(digest, papers, topics, site, leave_url)
+    return _compose(content, mail, digest.made_at, _list_headers(digest, site, mail))
+
+
+def personalise(composed: Composed, recipient: str, message_id: str, token: str) -> bytes:
+    """The mail for one recipient: RFC 5322 bytes, CRLF, 7-bit, no line over 998 octets.
+
+    Raises HeaderError for a value that is not what its slot takes.
+    """
+    given = {Slot.RECIPIENT: recipient, Slot.MESSAGE_ID: message_id, Slot.TOKEN: token}
+    for slot, value in given.items():
+        if not slot.value.fullmatch(value):
+            raise HeaderError(f"{value!r} cannot stand as the {slot.name} of a mail")
+    filled = {slot: value.encode("ascii") for slot, value in given.items()}
+    return b"".join(filled[part] if isinstance(part, Slot) else part for part in composed.parts)
+
+
+def confirmation(
+    recipient: str, token: str, message_id: str, site: Site, mail: MailSection, now: datetime
+) -> bytes:
+    """The mail that asks `recipient` to confirm. Raises HeaderError."""
+    content = letter.of_confirmation(site, f"{_base_url(site)}/confirm/{_SLOT_MARK}")
+    return personalise(_compose(content, mail, now, ()), recipient, message_id, token)
+
+
+def message_id(secret: str, cadence: Cadence, day: date, subscriber_id: int, sender: str) -> str:
+    """The Message-ID of one delivery: the same at every try, and nobody can guess it."""
+    return message_id_of(secret, f"{cadence}/{day}/{subscriber_id}", sender)
+
+
+def message_id_of(secret: str, subject: str, sender: str) -> str:
+    """The Message-ID of the one mail about `subject`. Raises HeaderError for a wrong sender."""
+    mark = hmac.new(secret.encode(), f"message-id {subject}".encode(), hashlib.sha256)
+    return f"<{mark.hexdigest()[:40]}@{_mailbox(sender, 'mail.sender').domain}>"
+
+
+def envelope_sender(sender: str) -> str:
+    """The bare address of "Name <address>", for MAIL FROM. Raises HeaderError."""
+    return _mailbox(sender, "mail.sender").addr_spec
+
+
+def header_value(value: str, key: str) -> str:
+    """`value`, fit for a header. Raises HeaderError naming `key` if anything invisible is in it.
+
+    Refused are C0, DEL, C1, line separators and bidi controls, so that no value can end its
+    header (RFC 5322 section 2.2) or make it read as something else.
+    """
+    if found := text.HIDDEN.search(value):
+        raise HeaderError(
+            f"{key} holds U+{ord(found[0]):04X}, which must not reach a mail header; remove it"
+        )
+    return value
+
+
+def _compose(
+    content: letter.Letter, mail: MailSection, sent_at: datetime, headers: Sequence[bytes | Slot]
+) -> Composed:
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"] = _mailbox(mail.sender, "mail.sender")
+    if mail.reply_to:
+        message["Reply-To"] = _mailbox(mail.reply_to, "mail.reply_to")
+    # Nobody's title may pass for an encoded word (RFC 2047 section 2).
+    message["Subject"] = header_value(content.subject, "the subject").replace("=?", "= ?")
+    message["Date"] = sent_at
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
+    message.set_content(content.text, cte="quoted-printable")
+    message.add_alternative(content.html, subtype="html", cte="quoted-printable")
+    message.set_boundary(_BOUNDARY)
+    head, _, body = message.as_bytes().partition(b"\r\n\r\n")
+    opening: list[bytes | Slot] = [b"To: ", Slot.RECIPIENT, b"\r\nMessage-ID: ", Slot.MESSAGE_ID]
+    first, *others = body.split(_ENCODED_MARK)
+    parts = [*opening, b"\r\n", *headers, head + b"\r\n\r\n" + first]
+    for other in others:
+        parts += [b"=\r\n", Slot.TOKEN, b"=\r\n" + other]
+    return Composed(tuple(parts))
+
+
+def _list_headers(digest: Digest, site: Site, mail: MailSection) -> list[bytes | Slot]:
+    """The headers of a list, written out because their addresses must never be folded."""
+    base_url = _base_url(site)
+    back = _mailbox(mail.reply_to or mail.sender, "mail.reply_to").addr_spec
+    slug = _slug(site.name)
+    lines: list[bytes | Slot] = [
+        f"List-Unsubscribe: <{base_url}/unsubscribe/".encode("ascii"),  # RFC 2369
+        Slot.TOKEN,
+        f">,\r\n <mailto:{quote(back, safe='@')}?subject=unsubscribe%20".encode("ascii"),
+        Slot.TOKEN,
+        b">\r\n",
+    ]
+    if base_url.startswith("https:"):  # RFC 8058 section 3.1 asks for https
+        lines.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
+    others = {
+        "List-Id": f"<{slug}.{_host(base_url)}>",  # RFC 2919
+        "List-Archive": f"<{base_url}/digests/{digest.cadence}/{digest.date}>",
+        "Feedback-ID": f"{digest.date:%Y%m%d}:{digest.cadence}:digest:{slug[:15]}",
+    }
+    lines += [f"{name}: {value}\r\n".encode("ascii") for name, value in others.items()]
+    return lines
+
+
+def _base_url(site: Site) -> str:
+    if len(site.base_url) > _LONGEST_BASE_URL or not _BASE_URL.fullmatch(site.base_url):
+        raise HeaderError(
+            f"site.base_url {site.base_url[:80]!r} cannot stand in a mail: write it in at most "
+            f"{_LONGEST_BASE_URL} ASCII characters, a domain of other letters as xn--…"
+        )
+    return site.base_url
+
+
+def _host(base_url: str) -> str:
+    return re.sub(r"[^a-z0-9.-]+", "-", urlsplit(base_url).hostname or "localhost").strip("-")
+
+
+def _slug(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "digest"
+
+
+@lru_cache(maxsize=8)
+def _mailbox(written: str, key: str) -> Address:
+    """Read "Name <address>" of the settings. Raises HeaderError."""
+    boxes = getaddresses([header_value(written, key)])
+    if len(boxes) != 1:
+        raise HeaderError(f"{key} {written!r} is not one address; write Name <name@host>")
+    name, spec = boxes[0]
+    try:
+        return Address(display_name=name, addr_spec=addresses.normalise(spec).email)
+    except AddressError as error:
+        raise HeaderError(f"{key}: {error}") from error

@@ -1,0 +1,142 @@
+"""What a mail says: subject, text and HTML of the same content, from `templates/`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from textwrap import fill
+
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+)
+
+from trendbot import text, wording
+from trendbot.errors import TrendbotError
+from trendbot.folders import folder
+from trendbot.model import Digest, RankedPaper
+from trendbot.settings import Site
+
+# Gmail hides what comes after about 102 kB of HTML, with the link to unsubscribe.
+HTML_LIMIT = 90_000
+_SUBJECT_TITLE = 90
+_LINE = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail's content; the HTML and the text say the same."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much is shown: so many papers in full, the others as one line each."""
+
+    in_full: int
+    abstract: int
+    title: int
+
+
+# Tried in turn until the HTML fits. The last one fits whatever the papers are: 100 one-line
+# papers of at most 800 bytes each.
+_ROOMS = (
+    _Room(100, wording.LONGEST_ABSTRACT, wording.LONGEST_TITLE),
+    _Room(100, 220, wording.LONGEST_TITLE),
+    _Room(40, 220, wording.LONGEST_TITLE),
+    _Room(20, 220, wording.LONGEST_TITLE),
+    _Room(20, 120, 200),
+    _Room(10, 120, 120),
+    _Room(0, 0, 60),
+)
+
+
+def of_digest(
+    digest: Digest,
+    papers: Sequence[RankedPaper],
+    topics: Sequence[str],
+    site: Site,
+    leave_url: str,
+) -> Letter:
+    """The letter that brings `papers`, those of the digest in `topics`, best first.
+
+    Its HTML is at most 90,000 bytes. Raises TrendbotError for a template that is broken.
+    """
+    said: dict[str, object] = {
+        **_about(site),
+        "cadence": digest.cadence.value,
+        "introduction": wording.introduction(len(digest.papers), len(papers), topics),
+        "heading": wording.heading(digest),
+        "period": wording.period(digest),
+        "counted": wording.moment(digest.counted_at),
+        "archive_url": f"{site.base_url}/digests/{digest.cadence}/{digest.date}",
+        "leave_url": leave_url,
+    }
+    first = wording.entry(papers[0], _SUBJECT_TITLE, 0).title if papers else "no papers"
+    said["subject"] = _render(
+        "digest/subject.txt", **said, first=first, more=len(papers) - 1, filed=wording.filed(digest)
+    )
+    for room in _ROOMS:
+        full = [wording.entry(one, room.title, room.abstract) for one in papers[: room.in_full]]
+        brief = [wording.entry(one, room.title, 0) for one in papers[room.in_full :]]
+        html = _render("digest/body.html", **said, full=full, brief=brief)
+        if len(html.encode()) <= HTML_LIMIT:
+            break
+    return Letter(
+        subject=text.clean(str(said["subject"])),
+        text=_render("digest/body.txt", **said, full=full, brief=brief),
+        html=html,
+    )
+
+
+def of_confirmation(site: Site, confirm_url: str) -> Letter:
+    """The letter that asks whether an address may be mailed; nothing its asker wrote is in it."""
+    said = {**_about(site), "confirm_url": confirm_url}
+    return Letter(
+        subject=text.clean(_render("confirm/subject.txt", **said)),
+        text=_render("confirm/body.txt", **said),
+        html=_render("confirm/body.html", **said),
+    )
+
+
+def _about(site: Site) -> dict[str, object]:
+    return {
+        "name": text.clean(site.name),
+        "base_url": site.base_url,
+        "postal_address": text.clean(site.postal_address),
+    }
+
+
+def _render(template: str, **said: object) -> str:
+    try:
+        return _templates().get_template(template).render(said)
+    except (TemplateError, OSError, UnicodeDecodeError) as error:
+        line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+        raise TrendbotError(f"the template {template}{line} cannot be used: {error}") from error
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(  # noqa: S701  # plain text must not be escaped
+        loader=FileSystemLoader(folder("templates")),
+        autoescape=lambda name: name is not None and name.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.filters["wrapped"] = _wrapped
+    return templates
+
+
+def _wrapped(said: str, indent: int = 0) -> str:
+    """The text in lines of 72, each begun with `indent` spaces."""
+    margin = " " * indent
+    return fill(
+        said, _LINE, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+    )

@@ -1,0 +1,171 @@
+"""How papers, counts and days are put into words, the same in every mail and page."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+
+from trendbot import tex, text
+from trendbot.model import Cadence, Digest, RankedPaper, Tally
+
+LONGEST_TITLE = 300
+LONGEST_ABSTRACT = 350
+LONGEST_NAME = 60
+MOST_AUTHORS = 4
+MOST_CATEGORIES = 5
+MOST_SIGNALS = 6
+
+SIGNAL_NAMES = {
+    "hotpapers": "Hot Papers archive, as printed (overcounts reposts)",
+    "huggingface": "Hugging Face",
+    "sample": "Sample",
+    "x": "X",
+}
+# Here a post is the paper's own page or a printed total: to say "1 post" would tell nothing.
+_ONE_POST_PER_PAPER = frozenset(("hotpapers", "huggingface"))
+_LINK_NAMES = {"abs": "Abstract", "pdf": "PDF", "html": "HTML"}
+
+# RFC 3986 characters only, no user name before the host: nothing that could leave an
+# attribute, a line or the scheme.
+_HTTP_URL = re.compile(
+    r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?"
+)
+_LONGEST_URL = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One ranked paper in words, clean and within bounds, but not escaped for HTML."""
+
+    rank: int
+    title: str
+    authors: str
+    categories: str
+    counts: str
+    signals: str
+    abstract: str
+    links: tuple[tuple[str, str], ...]
+
+    @property
+    def url(self) -> str:
+        """Where the title leads: the abstract's page, or "" if there is no link."""
+        return self.links[0][1] if self.links else ""
+
+
+def entry(
+    ranked: RankedPaper, title: int = LONGEST_TITLE, abstract: int = LONGEST_ABSTRACT
+) -> Entry:
+    """Put a paper into words, its title and abstract in at most so many characters."""
+    paper = ranked.paper
+    return Entry(
+        rank=ranked.rank,
+        title=text.cut(outside(paper.title), title) or paper.key,
+        authors=byline(paper.authors),
+        categories=", ".join(outside(one)[:20] for one in paper.categories[:MOST_CATEGORIES]),
+        counts=counts(ranked.retweets, ranked.favorites),
+        signals=by_signal(ranked.signals),
+        abstract=text.opening(outside(paper.abstract), abstract) if abstract else "",
+        links=links(paper.links),
+    )
+
+
+@lru_cache(maxsize=512)
+def outside(written: str) -> str:
+    """Text from outside, its TeX readable and nothing invisible left in it."""
+    return text.clean(tex.readable(text.clean(written[: tex.LONGEST])))
+
+
+def byline(authors: Sequence[str]) -> str:
+    """The authors: all of them up to four, else "A, B, C and 12 others"."""
+    shown = authors if len(authors) <= MOST_AUTHORS else authors[: MOST_AUTHORS - 1]
+    names = ", ".join(text.cut(outside(name), LONGEST_NAME) for name in shown)
+    rest = len(authors) - len(shown)
+    return f"{names} and {rest} others" if rest else names
+
+
+def counts(retweets: int, favorites: int) -> str:
+    """For example "2,350 retweets · 1 favorite"."""
+    return f"{_many(retweets, 'retweet')} · {_many(favorites, 'favorite')}"
+
+
+def by_signal(signals: Mapping[str, Tally]) -> str:
+    """What each signal counted: "X: 12 posts, 90 retweets; Hugging Face: 41 favorites".
+
+    The counts of a single signal are those of the paper and not said twice.
+    """
+    said = []
+    for name in sorted(signals, key=lambda name: -_weight(signals[name]))[:MOST_SIGNALS]:
+        tally = signals[name]
+        numbers = [] if name in _ONE_POST_PER_PAPER else [_many(tally.posts, "post")]
+        if len(signals) > 1:
+            pairs = ((tally.retweets, "retweet"), (tally.favorites, "favorite"))
+            numbers += [_many(number, noun) for number, noun in pairs if number]
+        shown = SIGNAL_NAMES.get(name) or text.cut(text.clean(name), 40)
+        said.append(f"{shown}: {', '.join(numbers)}" if numbers else shown)
+    return "; ".join(said)
+
+
+def links(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The links to show, each with its name; only whole http(s) addresses pass."""
+    return tuple(
+        (name, given[key])
+        for key, name in _LINK_NAMES.items()
+        if key in given and len(given[key]) <= _LONGEST_URL and _HTTP_URL.fullmatch(given[key])
+    )
+
+
+def introduction(ranked: int, shown: int, topics: Sequence[str]) -> str:
+    """What the list is: so many papers of the digest were ranked, so many are shown."""
+    if not shown:
+        return f"No paper was ranked{' in ' + ', '.join(topics) if topics else ''}."
+    all_of_it = f"the {ranked} papers" if ranked > 1 else "the one paper"
+    led = f"{all_of_it} with the most retweets and favorites"
+    if not topics:
+        return f"{led[0].upper()}{led[1:]}."
+    return f"Of {led}, the {shown} in your topics: {', '.join(topics)}."
+
+
+def heading(digest: Digest) -> str:
+    """For example "Daily digest, Friday 20 November 2026"."""
+    return f"{digest.cadence.capitalize()} digest, {period(digest)}"
+
+
+def period(digest: Digest) -> str:
+    """The days of the digest: "Friday 20 November 2026", "14 to 20 November 2026"."""
+    if digest.cadence is Cadence.MONTHLY:
+        return f"{digest.date:%B %Y}"
+    if digest.since == digest.until:
+        return f"{digest.date:%A} {_day(digest.date)}"
+    return f"{_short_of(digest.since, digest.until)} to {_day(digest.until)}"
+
+
+def filed(digest: Digest) -> str:
+    """The date of the digest as short as it goes: "20 Nov 2026", "Nov 2026"."""
+    month = f"{digest.date:%b %Y}"
+    return month if digest.cadence is Cadence.MONTHLY else f"{digest.date.day} {month}"
+
+
+def moment(when: datetime) -> str:
+    """For example "20 November 2026, 06:30 UTC"."""
+    utc = when.astimezone(UTC)
+    return f"{_day(utc.date())}, {utc:%H:%M} UTC"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def _short_of(day: date, until: date) -> str:
+    """`day` without the month and year it shares with `until`."""
+    if day.year != until.year:
+        return _day(day)
+    return f"{day.day}" if day.month == until.month else f"{day.day} {day:%B}"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _weight(tally: Tally) -> int:
+    return tally.retweets + tally.favorites
