@@ -57,7 +57,7 @@ RENAMED_FIELDS = "created_at,public_metrics,entities,referenced_posts,author_id"
 
 
 class XSettings(Section):
-    """How X is asked: see deploy/trendbot.example.toml for what it costs.
+    """How X is asked; a post read cost $0.005 in August 2026.
 
     `daily_post_budget` posts are read per UTC day at most; the search is for `query` with
     at least `min_likes` likes in the last `window`; at most `refresh` known posts are
@@ -235,8 +235,9 @@ class Session(requests.Session):
     """The session tweepy sends with, adding what tweepy lacks.
 
     Every request goes to `base_url`, has a timeout, follows no redirect and reads a bounded
-    body. tweepy gets to see JSON with 2xx alone: it makes its exceptions with code that
-    hostile bodies and headers break, so all else is raised from here.
+    body. The address is changed here and not in an HTTPAdapter, so that proxies are chosen
+    for the host that is asked. tweepy gets to see JSON with 2xx alone: it makes its
+    exceptions with code that hostile bodies and headers break, so all else is raised here.
     """
 
     def __init__(self, base_url: str, timeout: float) -> None:
@@ -245,19 +246,21 @@ class Session(requests.Session):
         self._timeout = timeout
         self._renamed = False
 
-    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
+    def request(  # type: ignore[override]  # tweepy names what it passes
+        self, method: str, url: str, **kwargs: Any
+    ) -> requests.Response:
         """Send one request; where X refuses `tweet.fields` by name, once more as `post.fields`."""
         try:
-            return self._send(method, url, *args, renamed=self._renamed, **kwargs)
+            return self._send(method, url, renamed=self._renamed, **kwargs)
         except Refused as refused:
             if self._renamed or refused.status != 400 or "tweet.fields" not in str(refused.problem):
                 raise
-        response = self._send(method, url, *args, renamed=True, **kwargs)
+        response = self._send(method, url, renamed=True, **kwargs)
         self._renamed = True
         return response
 
     def _send(
-        self, method: Any, url: str, *, params: Mapping[str, Any], renamed: bool, **kwargs: Any
+        self, method: str, url: str, *, params: Mapping[str, Any], renamed: bool, **kwargs: Any
     ) -> requests.Response:
         if renamed and "tweet.fields" in params:
             params = {name: value for name, value in params.items() if name != "tweet.fields"}
