@@ -66,7 +66,7 @@ def collect_papers(
     """Ask one source for the days since its last good run, and for `day`, until today."""
     today = now().date()
     with engine.begin() as conn:
-        covered = runs.covered_until(conn, name) or day
+        covered = runs.covered_until(conn, "source", name) or day
         since = max(min(covered, day), today - timedelta(days=REACH_DAYS))
         run = runs.start(conn, "source", name, since, max(today, day), now())
     stored = 0
