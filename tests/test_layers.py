@@ -23,7 +23,6 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names} | 
 # Within the layer of adapters: who may import whom.
 SIBLINGS = {("context", "fetch"), ("sources", "fetch"), ("sources", "context"), ("signals", "context"), ("transports", "context")}
 FOLDERS = ("sources", "signals", "transports", "store")
-SQL = {"store", "app", "collect", "deliver", "subscribe", "pipeline", "reports", "doctor", "daemon", "web", "cli"}
 
 
 def area(module: str) -> str:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trendbot import deliver, due, pipeline
 from trendbot.app import App
-from trendbot.collect import collect
+from trendbot.collect import collect, collect_papers
 from trendbot.errors import SettingsError, TrendbotError
 from trendbot.model import Cadence
 from trendbot.store import digests, runs
@@ -68,17 +68,16 @@ def serve(app: App) -> None:
 
 
 def collect_if_due(app: App) -> None:
-    """Collect, unless this or another daemon began to within `collect_every`."""
+    """Ask the sources, unless this or another daemon began to within `collect_every`.
+
+    Signals are asked when a digest is due: only then are counts needed, and X's cost money.
+    """
     now = app.now()
-    every = app.settings.schedule.collect_every
     with app.engine.connect() as conn:
-        last = [
-            run.started_at
-            for kind in ("source", "signal")
-            for run in runs.last_of_each(conn, kind)
-        ]
-    if not last or max(last) + every <= now:
-        collect(app.engine, app.sources, app.signals, now.date(), app.now)
+        last = {run.name: run.started_at for run in runs.last_of_each(conn, "source")}
+    for name, source in app.sources.items():
+        if name not in last or last[name] + app.settings.schedule.collect_every <= now:
+            collect_papers(app.engine, name, source, now.date(), app.now)
 
 
 def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:

@@ -1,6 +1,7 @@
 """The whole job once, offline, with sample papers, in a folder of its own."""
 
 import shlex
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -8,10 +9,11 @@ from rich.text import Text
 
 from trendbot import pipeline, reports, subscribe
 from trendbot.app import build
+from trendbot.collect import collect
 from trendbot.errors import TrendbotError
 from trendbot.model import Cadence
 from trendbot.settings import load, write_example
-from trendbot.sources.sample import last_day
+from trendbot.sources.sample import first_day, last_day
 
 SUBSCRIBERS = (("ada@example.org", ""), ("grace@example.net", "cs.CV,cs.LG"))
 TOP = 10
@@ -33,11 +35,12 @@ def run_demo(home: Path, console: Console) -> None:
     config = home / "trendbot.toml"
     if not config.exists():
         _furnish(home, config)
-    app = build(load(config))
+    app = build(load(config), _morning_after)
     door = app.doorway()
     for email, topics in SUBSCRIBERS:
         subscribe.add(door, email, Cadence.DAILY, subscribe.topics_of(topics), confirmed=True)
     before = _mails(home)
+    collect(app.engine, app.sources, app.signals, first_day(), app.now)
     made = pipeline.run(app, Cadence.DAILY, last_day())
     with app.engine.connect() as conn:
         ranked = pipeline.ranking(app, conn, Cadence.DAILY, last_day())
@@ -45,6 +48,11 @@ def run_demo(home: Path, console: Console) -> None:
     reports.show_ranking(console, ranked, entries[:TOP], app.settings.ranking.size)
     app.engine.dispose()
     _tell(home, config, made, before, console)
+
+
+def _morning_after() -> datetime:
+    """The demo's clock: the hour at which the digest of the last sample day is due."""
+    return datetime.combine(last_day() + timedelta(days=1), time(6, 30), UTC)
 
 
 def _furnish(home: Path, config: Path) -> None:

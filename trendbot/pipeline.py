@@ -80,18 +80,18 @@ def make_digest(app: App, cadence: Cadence, day: date) -> Made:
     nothing to tell, failed where we could not know.
     """
     day = closing_day(cadence, day)
-    counted_at = app.now()
+    made_at = app.now()
     with app.engine.begin() as conn:
         if (found := digests.find(conn, cadence, day)) is not None:
             return Made(Outcome.THERE, found)
-        started = runs.start(conn, "digest", cadence, day, day, counted_at)
+        started = runs.start(conn, "digest", cadence, day, day, made_at)
         ranked = ranking(app, conn, cadence, day)
         shown = digests.shown(conn, cadence, day) if cadence is Cadence.DAILY else {}
         chosen = choose(ranked.standings, app.settings.ranking.size, shown)
         if not chosen:
             made = _nothing_to_tell(app, conn, ranked)
         else:
-            made = _freeze(conn, ranked, chosen, counted_at)
+            made = _freeze(conn, ranked, chosen, made_at)
         outcome = "ok" if made.digest else made.outcome.value
         runs.finish(conn, started, outcome, len(chosen), made.reason, app.now())
     return made
@@ -133,12 +133,17 @@ def with_papers(conn: Connection, standings: list[Standing]) -> list[tuple[int, 
     ]
 
 
-def _freeze(
-    conn: Connection, ranked: Ranked, chosen: list[Standing], counted_at: datetime
-) -> Made:
-    entries = with_papers(conn, chosen)
+def _freeze(conn: Connection, ranked: Ranked, chosen: list[Standing], made_at: datetime) -> Made:
+    newest = posts.newest_reading(conn, [one.paper_id for one in chosen], made_at)
     made = digests.freeze(
-        conn, ranked.cadence, ranked.date, ranked.since, ranked.until, counted_at, entries
+        conn,
+        ranked.cadence,
+        ranked.date,
+        ranked.since,
+        ranked.until,
+        counted_at=newest,
+        made_at=made_at,
+        papers=with_papers(conn, chosen),
     )
     outcome = Outcome.THERE if made is None else Outcome.MADE
     return Made(outcome, digests.find(conn, ranked.cadence, ranked.date))

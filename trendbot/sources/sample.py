@@ -41,6 +41,11 @@ def last_day() -> date:
     return max(paper.announced for paper in _papers())
 
 
+def first_day() -> date:
+    """The first day on which sample papers were announced."""
+    return min(paper.announced for paper in _papers())
+
+
 def _papers() -> list[Paper]:
     return [
         Paper(

@@ -109,6 +109,19 @@ def of_paper(conn: Connection, paper_id: int, as_of: datetime | None) -> list[Po
     ]
 
 
+def newest_reading(conn: Connection, paper_ids: Sequence[int], as_of: datetime) -> datetime:
+    """When the newest reading of any post about these papers was taken, not after `as_of`.
+
+    `as_of` itself where there is none.
+    """
+    newest: datetime | None = conn.scalar(
+        select(func.max(readings.c.taken_at))
+        .join(post_papers, post_papers.c.post_id == readings.c.post_id)
+        .where(post_papers.c.paper_id.in_(paper_ids), readings.c.taken_at <= as_of)
+    )
+    return newest or as_of
+
+
 def leading(conn: Connection, signal: str, since: date, until: date, limit: int) -> list[str]:
     """The ids of up to `limit` posts of `signal` that lead, by retweets + favorites, best first.
 
