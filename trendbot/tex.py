@@ -12,7 +12,7 @@ from pylatexenc import latex2text, latexwalker
 from pylatexenc.latexwalker import LatexNode
 from pylatexenc.macrospec import LatexContextDb, MacroSpec
 
-LONGEST = 20_000  # characters; the longest abstract arXiv takes is 1,920
+LONGEST = 5_000  # characters; the longest abstract arXiv takes has 1,920
 
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+\}"
 _BODY = r"(?:\\.|[^$\\]){1,400}+"
@@ -83,13 +83,15 @@ _WIDE_ACCENTS = {"overline": "bar", "widehat": "hat", "widetilde": "tilde"}
 _OTHER_SYMBOLS = {"%": "%", "\\": " ", "colon": ":", "lbrace": "{", "rbrace": "}", "|": "‖"}
 # arXiv writes the degree sign as {\\deg}; the others are what authors define most.
 _AS_PROSE = {"deg": "°", "ie": "i.e.", "eg": "e.g.", "etc": "etc.", "textapprox": "≈"}
+# Environments, verbatim text and invisible delimiters.
+_NOT_FOR_LINES = re.compile(r"\\(?:begin|end|verb|(?:left|right)\s*\.)")
 
 
 def readable(text: str) -> str:
     """The text with its TeX as Unicode, and every run of white space one space.
 
     What cannot be translated whole stays as it was, as do dollars that are prices. Text
-    over 20,000 characters keeps its TeX.
+    over 5,000 characters keeps its TeX.
     """
     if len(text) <= LONGEST:
         text = _PIECE.sub(_translated, text)
@@ -114,7 +116,7 @@ class _Unreadable(Exception):  # noqa: N818  # never leaves this module
 
 
 def _parsed(source: str) -> list[LatexNode]:
-    if source.count("{") > 60 or re.search(r"\\(?:left|right)\s*\.", source):
+    if source.count("{") > 60 or _NOT_FOR_LINES.search(source):
         raise _Unreadable
     # An author's bare % is a percent sign, not a comment.
     source = re.sub(r"(?<!\\)%", r"\\%", source)

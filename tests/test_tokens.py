@@ -1,0 +1,105 @@
+"""Tokens open what they were made for, as long as they were made for, and nothing else."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trendbot import tokens
+from trendbot.errors import SettingsError, TokenError
+
+NOW = datetime(2026, 11, 20, 6, 30, tzinfo=UTC)
+TWO_DAYS = timedelta(hours=48)
+subjects = st.integers(0, 2**63 - 1).map(str)
+
+
+@settings(deadline=None)
+@given(subjects)
+def test_a_token_gives_its_subject_back(subject: str) -> None:
+    token = tokens.sign("secret", tokens.UNSUBSCRIBE, subject)
+    timed = tokens.sign_timed("secret", tokens.CONFIRM, subject, NOW)
+    assert tokens.verify("secret", tokens.UNSUBSCRIBE, token) == subject
+    assert tokens.verify_timed("secret", tokens.CONFIRM, timed, TWO_DAYS, NOW) == subject
+    for one in (token, timed):
+        assert re.fullmatch(r"[A-Za-z0-9_.-]{1,70}", one)
+
+
+def test_one_subject_has_one_unsubscribe_token_for_ever() -> None:
+    made = {tokens.sign("secret", tokens.UNSUBSCRIBE, "7") for _ in range(3)}
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "purpose"), [("other", tokens.UNSUBSCRIBE), ("secret", tokens.CONFIRM)]
+)
+def test_another_secret_or_purpose_refuses_it(secret: str, purpose: str) -> None:
+    token = tokens.sign("secret", tokens.UNSUBSCRIBE, "7")
+    with pytest.raises(TokenError, match="not ours"):
+        tokens.verify(secret, purpose, token)
+
+
+def test_timed_and_timeless_tokens_of_one_purpose_are_not_exchanged() -> None:
+    timed = tokens.sign_timed("secret", tokens.CONFIRM, "7", NOW)
+    timeless = tokens.sign("secret", tokens.CONFIRM, "7")
+    with pytest.raises(TokenError):
+        tokens.verify("secret", tokens.CONFIRM, timed)
+    with pytest.raises(TokenError):
+        tokens.verify_timed("secret", tokens.CONFIRM, timeless, TWO_DAYS, NOW)
+
+
+def test_a_timed_token_ends_after_its_age() -> None:
+    token = tokens.sign_timed("secret", tokens.CONFIRM, "7", NOW)
+    assert tokens.verify_timed("secret", tokens.CONFIRM, token, TWO_DAYS, NOW + TWO_DAYS) == "7"
+    late = NOW + TWO_DAYS + timedelta(seconds=1)
+    with pytest.raises(TokenError, match="too old"):
+        tokens.verify_timed("secret", tokens.CONFIRM, token, TWO_DAYS, late)
+
+
+def test_a_clock_that_was_ahead_spoils_no_token() -> None:
+    token = tokens.sign_timed("secret", tokens.CONFIRM, "7", NOW + timedelta(minutes=5))
+    assert tokens.verify_timed("secret", tokens.CONFIRM, token, TWO_DAYS, NOW) == "7"
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_token_changed_anywhere_is_refused(data: st.DataObject) -> None:
+    token = tokens.sign("secret", tokens.UNSUBSCRIBE, "123")
+    place = data.draw(st.integers(0, len(token) - 1))
+    sign = data.draw(st.characters().filter(lambda sign: sign != token[place]))
+    with pytest.raises(TokenError):
+        tokens.verify("secret", tokens.UNSUBSCRIBE, token[:place] + sign + token[place + 1 :])
+
+
+@settings(deadline=None)
+@given(st.text() | st.text("abc123._-", max_size=80))
+def test_no_text_is_taken_for_a_token(text: str) -> None:
+    with pytest.raises(TokenError):
+        tokens.verify("secret", tokens.UNSUBSCRIBE, text)
+    with pytest.raises(TokenError):
+        tokens.verify_timed("secret", tokens.CONFIRM, text, TWO_DAYS, NOW)
+
+
+@pytest.mark.parametrize("more", ["=", "\n", " ", ".", "A"])
+def test_a_token_has_one_spelling(more: str) -> None:
+    token = tokens.sign("secret", tokens.UNSUBSCRIBE, "7")
+    with pytest.raises(TokenError):
+        tokens.verify("secret", tokens.UNSUBSCRIBE, token + more)
+
+
+def test_nothing_is_signed_without_a_secret() -> None:
+    with pytest.raises(SettingsError, match=r"web\.secret_key"):
+        tokens.sign("", tokens.UNSUBSCRIBE, "7")
+
+
+@pytest.mark.parametrize("subject", ["", "a.b", "a b", "9" * 20])
+def test_a_subject_that_would_not_fit_is_refused(subject: str) -> None:
+    with pytest.raises(ValueError, match="subject"):
+        tokens.sign("secret", tokens.UNSUBSCRIBE, subject)
+
+
+def test_the_digest_of_a_token_does_not_give_it_away() -> None:
+    digest = tokens.digest_of(tokens.sign("secret", tokens.CONFIRM, "7"))
+    assert re.fullmatch(r"[0-9a-f]{64}", digest)
+    assert digest != tokens.digest_of(tokens.sign("secret", tokens.CONFIRM, "8"))
