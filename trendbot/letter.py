@@ -11,6 +11,7 @@ from jinja2 import (
     StrictUndefined,
     TemplateError,
     TemplateSyntaxError,
+    select_autoescape,
 )
 
 from trendbot import text, wording
