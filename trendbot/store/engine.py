@@ -179,7 +179,8 @@ def explain(error: SQLAlchemyError) -> str:
 
 def _explain_postgresql(cause: BaseException) -> str:
     state = getattr(cause, "sqlstate", None)
-    line = _one_line(cause)
+    # The primary message alone: the detail below it shows the row.
+    line = getattr(getattr(cause, "diag", None), "message_primary", None) or _one_line(cause)
     if state in _POSTGRESQL_ADVICE:
         return _POSTGRESQL_ADVICE[state]
     # libpq gives no SQLSTATE for a connection that failed, only the server's words.
