@@ -84,9 +84,7 @@ def test_import_then_rank_then_run(trendbot: Command, home: Path) -> None:
     again = trendbot("import", "hotpapers", str(ARCHIVE))
     assert " 0 papers were new" in again.out
     days = sorted(trendbot_days())
-    ranked = [
-        trendbot("rank", "--date", day.isoformat(), "--json").document for day in days
-    ]
+    ranked = [trendbot("rank", "--date", day.isoformat(), "--json").document for day in days]
     busy = max(ranked, key=lambda document: len(document["papers"]))
     assert busy["papers"]
     assert list(busy) == ["date", "cadence", "window", "papers"]
@@ -150,7 +148,9 @@ def test_subscribers_come_and_go(trendbot: Command, home: Path) -> None:
     assert "confirmation mail sent" in trendbot("subscribers", "add", "Ada@Example.ORG").out
     assert "still waits" in trendbot("subscribers", "add", "ada@example.org").out
     assert len(list((home / "mail" / "new").iterdir())) == 1
-    added = trendbot("subscribers", "add", "bo@bücher.example", "--confirmed", "--topics", "cs.LG,math")
+    added = trendbot(
+        "subscribers", "add", "bo@bücher.example", "--confirmed", "--topics", "cs.LG,math"
+    )
     assert added.out == "bo@xn--bcher-kva.example: active\n"
     listed = trendbot("subscribers", "list", "--json").document
     assert [(one["status"], one["topics"]) for one in listed] == [
@@ -172,7 +172,9 @@ def test_unsubscribing_a_stranger_fails_and_takes_nobody_off(trendbot: Command) 
         1,
         "no subscriber has the address stranger@example.org",
     )
-    assert trendbot("subscribers", "show", "ada@example.org", "--json").document["status"] == "active"
+    assert (
+        trendbot("subscribers", "show", "ada@example.org", "--json").document["status"] == "active"
+    )
 
 
 def test_export_goes_back_in_and_respects_who_left(trendbot: Command, home: Path) -> None:
@@ -254,17 +256,22 @@ def test_wrong_usage_is_one_line(
         ('[database]\nurl = "mysql://a:hush@b/c"\n', 2, ["mysql"]),
         ('[database]\nurl = "sqlite:///no/such/folder/t.db"\n', 1, ["folder"]),
         ('[database]\nurl = "postgresql://u:hush@127.0.0.1:1/t"\n', 1, ["reached"]),
-        ('[sources.arxv]\nenabled = true\n', 2, ["sources.arxv", "arxiv"]),
-        ('[signals.x]\nenabled = true\n', 2, ["bearer_token"]),
+        ("[sources.arxv]\nenabled = true\n", 2, ["sources.arxv", "arxiv"]),
+        ("[signals.x]\nenabled = true\n", 2, ["bearer_token"]),
         ('[mail]\ntransport = "pigeon"\n', 2, ["pigeon", "maildir"]),
-        ('[mail]\ntransport = "smtp"\n[mail.smtp]\ntls = "none"\nhost = "mail.example.org"\n', 2, ["tls"]),
+        (
+            '[mail]\ntransport = "smtp"\n[mail.smtp]\ntls = "none"\nhost = "mail.example.org"\n',
+            2,
+            ["tls"],
+        ),
     ],
 )
 def test_wrong_settings_are_one_line(
     toml: str, status: int, words: list[str], trendbot: Command, home: Path
 ) -> None:
     (home / "trendbot.toml").write_text(
-        toml + '[web]\nsecret_key = "a-secret-of-sixteen-characters"\n'
+        toml
+        + '[web]\nsecret_key = "a-secret-of-sixteen-characters"\n'
         + ("" if "sources" in toml else "[sources.arxiv]\nenabled = false\n")
         + "[signals.huggingface]\nenabled = false\n"
     )
@@ -302,16 +309,19 @@ def test_help_and_version_as_installed(home: Path) -> None:
     script = Path(sys.executable).with_name("trendbot")
     for arguments, expected in ((["--help"], "Usage: "), (["--version"], "version")):
         done = subprocess.run(
-            [str(script), *arguments], capture_output=True, text=True, timeout=60, check=True, env=os.environ
+            [str(script), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            env=os.environ,
         )
         assert expected in done.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys, trendbot.cli; "
-        "print([m for m in ('sqlalchemy', 'requests', 'tweepy', 'fastapi', 'pydantic') if m in sys.modules])"
-    )
+    heavy = ("sqlalchemy", "requests", "tweepy", "fastapi", "pydantic")
+    code = f"import sys, trendbot.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

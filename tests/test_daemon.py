@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import requests
+from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
@@ -19,7 +20,7 @@ from trendbot.collect import collect
 from trendbot.errors import SettingsError, SignalError, SourceError
 from trendbot.model import Cadence, Paper, Post, Reading, Status
 from trendbot.settings import Settings, Web
-from trendbot.store import deliveries, subscribers
+from trendbot.store import books, subscribers
 
 
 @dataclass
@@ -37,7 +38,9 @@ class World:
         for offset in range((until - since).days + 1):
             day = since + timedelta(days=offset)
             if day.weekday() < 5:
-                yield Paper("arxiv", f"{day:%y%m}.{day:%d}000", f"On {day}", ("A",), ("cs.LG",), day)
+                yield Paper(
+                    "arxiv", f"{day:%y%m}.{day:%d}000", f"On {day}", ("A",), ("cs.LG",), day
+                )
 
     def measure(self, papers: Iterable[Paper], since: datetime) -> Iterable[Post]:
         if self.fails:
@@ -71,7 +74,7 @@ def world() -> World:
 @pytest.fixture
 def app(engine: Engine, clock: Clock, world: World, tmp_path: Path) -> App:
     settings = Settings(
-        home=tmp_path, web={"secret_key": "a-secret-of-sixteen-characters"}
+        home=tmp_path, web=Web(secret_key=SecretStr("a-secret-of-sixteen-characters"))
     )
     app = App(settings, engine, clock)
     app.sources = {"arxiv": world}
@@ -91,7 +94,11 @@ def tick(app: App) -> None:
 
 def made(app: App) -> list[str]:
     with app.engine.connect() as conn:
-        return sorted(f"{b.date} {sum(b.counts.values())}" for b in deliveries.books(conn) if b.cadence == "daily")
+        return sorted(
+            f"{b.date} {sum(b.counts.values())}"
+            for b in books.of_digests(conn)
+            if b.cadence == "daily"
+        )
 
 
 def mails(app: App) -> int:
@@ -112,7 +119,9 @@ def test_the_digest_is_made_at_its_hour_and_mailed_once(app: App, clock: Clock) 
     assert mails(app) == 2
 
 
-def test_sources_are_asked_every_hour_not_every_minute(app: App, clock: Clock, world: World) -> None:
+def test_sources_are_asked_every_hour_not_every_minute(
+    app: App, clock: Clock, world: World
+) -> None:
     clock.now = clock.now.replace(hour=9)
     tick(app)
     asked = world.asked

@@ -23,9 +23,10 @@ from trendbot.model import (
     Tally,
 )
 from trendbot.settings import MailSection, Site
-from trendbot.store import deliveries, digests, papers, subscribers
+from trendbot.store import books, deliveries, digests, papers, subscribers
 from trendbot.store.deliveries import Claim, Orphan
 from trendbot.store.schema import deliveries as rows
+from trendbot.store.schema import subscribers as people
 
 NOW = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 DAY = date(2026, 11, 19)
@@ -93,7 +94,9 @@ def digest(engine: Engine) -> Digest:
     with engine.begin() as conn:
         papers.upsert(conn, [paper], NOW)
         paper_id = papers.ids_of(conn, [paper.key])[paper.key]
-        digest_id = digests.freeze(conn, Cadence.DAILY, DAY, DAY, DAY, NOW, NOW, [(paper_id, entry)])
+        digest_id = digests.freeze(
+            conn, Cadence.DAILY, DAY, DAY, DAY, NOW, NOW, [(paper_id, entry)]
+        )
         assert digest_id is not None
         return digests.by_id(conn, digest_id)
 
@@ -101,16 +104,14 @@ def digest(engine: Engine) -> Digest:
 def states(engine: Engine) -> dict[str, DeliveryState]:
     with engine.connect() as conn:
         found = conn.execute(
-            select(deliveries.subscribers.c.email, rows.c.state).join(
-                deliveries.subscribers, deliveries.subscribers.c.id == rows.c.subscriber_id
-            )
+            select(people.c.email, rows.c.state).join(people, people.c.id == rows.c.subscriber_id)
         )
         return {email: DeliveryState(state) for email, state in found}
 
 
 def balanced(engine: Engine) -> bool:
     with engine.connect() as conn:
-        return all(books.balanced for books in deliveries.books(conn))
+        return all(of.balanced for of in books.of_digests(conn))
 
 
 def test_everybody_gets_one_mail_and_the_books_balance(
@@ -154,7 +155,11 @@ def test_the_audience_is_who_has_a_paper_in_it(engine: Engine, digest: Digest) -
             subscribers.add(conn, f"{status}@example.org", status, status, Cadence.DAILY, (), NOW)
         subscribers.add(conn, "w@example.org", "w", Status.ACTIVE, Cadence.WEEKLY, (), NOW)
     assert plan(engine, digest, NOW) == 3
-    assert set(states(engine)) == {"all@example.org", "learning@example.org", "computing@example.org"}
+    assert set(states(engine)) == {
+        "all@example.org",
+        "learning@example.org",
+        "computing@example.org",
+    }
 
 
 def test_whoever_leaves_before_the_claim_gets_nothing(
@@ -185,7 +190,7 @@ def test_a_deferred_mail_waits_then_goes_out_unchanged(
     assert postbox.copies("grey@example.org") == 1
     assert states(engine) == {"grey@example.org": DeliveryState.DEFERRED}
     with engine.connect() as conn:
-        assert deliveries.next_due(conn) == NOW + timedelta(minutes=30)
+        assert books.next_due(conn) == NOW + timedelta(minutes=30)
     clock.now += timedelta(minutes=30)
     drain(dispatch)
     assert states(engine) == {"grey@example.org": DeliveryState.SENT}
@@ -233,15 +238,15 @@ def test_a_refused_sender_stops_the_run_and_blames_nobody(
     with pytest.raises(TransportError, match="wrong password"):
         drain(dispatch)
     with engine.connect() as conn:
-        (books,) = deliveries.books(conn)
-    assert books.counts == {DeliveryState.SENT: 13, DeliveryState.DEFERRED: 17}
-    assert "wrong password" in books.stopped
+        (of,) = books.of_digests(conn)
+    assert of.counts == {DeliveryState.SENT: 13, DeliveryState.DEFERRED: 17}
+    assert "wrong password" in of.stopped
     postbox.refuse_after = None
     drain(dispatch)
     assert all(postbox.copies(email) == 1 for email in people)
     with engine.connect() as conn:
-        (books,) = deliveries.books(conn)
-    assert (books.counts, books.stopped) == ({DeliveryState.SENT: 30}, "")
+        (of,) = books.of_digests(conn)
+    assert (of.counts, of.stopped) == ({DeliveryState.SENT: 30}, "")
 
 
 def test_stopping_gives_back_what_was_not_handed_over(
@@ -266,7 +271,12 @@ def lost_process(engine: Engine, digest: Digest, dispatch: Dispatch, owner: str)
 
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_claims_of_a_dead_process(
-    repeatable: bool, engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+    repeatable: bool,
+    engine: Engine,
+    dispatch: Dispatch,
+    digest: Digest,
+    postbox: Postbox,
+    clock: Clock,
 ) -> None:
     add(engine, "reader@example.org")
     plan(engine, digest, NOW)
@@ -337,9 +347,7 @@ def test_a_lost_lease_does_not_overwrite_the_new_owner(
     lost_process(engine, digest, dispatch, "slow/1/a")
     with engine.begin() as conn:
         conn.execute(update(rows).values(owner="quick/2/b"))
-        verdict = settle(
-            Outcome(1, DeliveryState.SENT), Claim(1, "", (), 1, 0), NOW, "retry"
-        )
+        verdict = settle(Outcome(1, DeliveryState.SENT), Claim(1, "", (), 1, 0), NOW, "retry")
         (subscriber_id,) = conn.scalars(select(rows.c.subscriber_id))
         late = replace(verdict, subscriber_id=subscriber_id)
         assert deliveries.record(conn, digest.id, "slow/1/a", [late], NOW) == 0

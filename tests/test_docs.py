@@ -64,7 +64,9 @@ KEYS = [
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_is_in_the_readme(path: str) -> None:
     group, _, last = path.rpartition(" ")
-    words = rf"trendbot {path}\b" if not group else rf"(trendbot {path}\b|trendbot {group} .*`{last}\b)"
+    words = (
+        rf"trendbot {path}\b" if not group else rf"(trendbot {path}\b|trendbot {group} .*`{last}\b)"
+    )
     assert re.search(words, README), path
 
 

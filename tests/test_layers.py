@@ -11,17 +11,37 @@ PACKAGE = Path(__file__).parent.parent / "trendbot"
 # share a layer and see each other only as said in SIBLINGS.
 LAYERS = (
     ("", "errors", "folders", "model"),
-    ("addresses", "answers", "compose", "due", "hotpapers", "letter", "links", "ranking", "replies", "settings", "wording"),
+    (
+        "addresses",
+        "answers",
+        "compose",
+        "due",
+        "hotpapers",
+        "letter",
+        "links",
+        "ranking",
+        "replies",
+        "settings",
+        "wording",
+    ),
     ("fetch", "context", "sources", "signals", "transports", "store"),
     ("collect", "deliver", "subscribe"),
     ("app",),
     ("pipeline",),
-    ("cli", "daemon", "demo", "doctor", "reports", "web"),
+    ("cli", "cli_subscribers", "terminal", "daemon", "demo", "doctor", "reports", "web"),
 )
 PURE = {"tex", "text", "tokens"}
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names} | dict.fromkeys(PURE, 1)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names} | dict.fromkeys(
+    PURE, 1
+)
 # Within the layer of adapters: who may import whom.
-SIBLINGS = {("context", "fetch"), ("sources", "fetch"), ("sources", "context"), ("signals", "context"), ("transports", "context")}
+SIBLINGS = {
+    ("context", "fetch"),
+    ("sources", "fetch"),
+    ("sources", "context"),
+    ("signals", "context"),
+    ("transports", "context"),
+}
 FOLDERS = ("sources", "signals", "transports", "store")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,7 @@ def test_no_order_of_arrival_changes_the_ranking(found: list[Candidate], random:
     order = rank(found, {"x": 1.5}, 1)
     assert rank(shuffled, {"x": 1.5}, 1) == order
     assert [one.rank for one in order] == list(range(1, len(order) + 1))
-    assert all(a.score >= b.score for a, b in zip(order, order[1:], strict=False))
+    assert all(a.score >= b.score for a, b in pairwise(order))
 
 
 @given(candidates)
@@ -85,7 +86,9 @@ def test_more_favorites_never_lower_a_paper(found: list[Candidate]) -> None:
 
 
 def test_a_paper_comes_back_only_when_its_score_has_doubled() -> None:
-    order = rank([candidate(1, "a", 50, 49), candidate(2, "b", 30, 30), candidate(3, "c", 5, 5)], {}, 1)
+    order = rank(
+        [candidate(1, "a", 50, 49), candidate(2, "b", 30, 30), candidate(3, "c", 5, 5)], {}, 1
+    )
     assert [one.paper_id for one in choose(order, 20, {1: 50.0})] == [2, 3]
     assert [one.paper_id for one in choose(order, 20, {1: 49.5})] == [1, 2, 3]
     assert [(one.rank, one.paper_id) for one in choose(order, 1, {1: 99.0})] == [(1, 2)]

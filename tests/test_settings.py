@@ -54,7 +54,9 @@ def test_secret_file_goes_before_everything(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "key").write_text("from-the-file-itself\n")
-    config.write_text(f'[web]\nsecret_key = "in-the-toml"\nsecret_key_file = "{tmp_path / "key"}"\n')
+    config.write_text(
+        f'[web]\nsecret_key = "in-the-toml"\nsecret_key_file = "{tmp_path / "key"}"\n'
+    )
     monkeypatch.setenv("TRENDBOT_WEB__SECRET_KEY", "in-the-environment")
     assert load(config).web.secret_key.get_secret_value() == "from-the-file-itself"
 
@@ -106,7 +108,9 @@ def test_a_named_file_must_be_there(config: Path) -> None:
         load(config)
 
 
-def test_environment_that_names_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_environment_that_names_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRENDBOT_RANKNG__SIZE", "9")
     with pytest.raises(SettingsError, match="TRENDBOT_RANKNG__SIZE names no setting"):
@@ -114,7 +118,8 @@ def test_environment_that_names_nothing_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("12 h", 43200), ("2d", 172800), ("PT5M", 300)]
+    ("text", "seconds"),
+    [("90s", 90), ("30m", 1800), ("12 h", 43200), ("2d", 172800), ("PT5M", 300)],
 )
 def test_durations(config: Path, text: str, seconds: int) -> None:
     config.write_text(f'[mail]\nmax_age = "{text}"\n')
@@ -140,7 +145,8 @@ def test_the_example_shows_the_true_defaults(tmp_path: Path) -> None:
         "\n".join(
             line.removeprefix("# ")
             for line in lines
-            if not line.startswith("# ") or (" = " in line and "_file" not in line and "…" not in line)
+            if not line.startswith("# ")
+            or (" = " in line and "_file" not in line and "…" not in line)
         ),
     )
     for name in ("site", "database", "schedule", "ranking", "web"):

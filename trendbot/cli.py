@@ -4,49 +4,21 @@ Exit status 0 done, 1 failed with one clear line on stderr, 2 wrong usage or set
 What a command needs is imported when it runs, so that `--help` answers at once.
 """
 
-import json
 import sys
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from trendbot.cli_subscribers import subscribers, unsubscribe
 from trendbot.errors import SettingsError, TrendbotError
+from trendbot.terminal import DAY, cadence_option, console, json_option, open_app, print_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from trendbot.app import App
     from trendbot.model import Digest
     from trendbot.pipeline import Made
-
-CADENCES = ("daily", "weekly", "monthly")
-
-cadence_option = click.option(
-    "--cadence", type=click.Choice(CADENCES), default="daily", show_default=True
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-
-
-class Day(click.ParamType):
-    """A date written YYYY-MM-DD."""
-
-    name = "date"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> date:
-        """Read the date, or say how to write it."""
-        if isinstance(value, date):
-            return value
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a date; write it as 2026-11-20", param, ctx)
-
-
-DAY = Day()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,7 +42,7 @@ def demo(home: Path) -> None:
     """Do the whole job once, offline, with sample papers, in a folder of its own."""
     from trendbot.demo import run_demo
 
-    run_demo(home, _console())
+    run_demo(home, console())
 
 
 @cli.command()
@@ -95,7 +67,7 @@ def db_upgrade(config: Path | None) -> None:
     """Bring the database to the schema this trendbot uses."""
     from trendbot.store.engine import current
 
-    click.echo(f"The database is at revision {current(_app(config).engine)}.")
+    click.echo(f"The database is at revision {current(open_app(config).engine)}.")
 
 
 @db.command("current")
@@ -121,7 +93,7 @@ def run(config: Path | None, day: date | None, cadence: str, no_deliver: bool) -
     from trendbot import pipeline
     from trendbot.model import Cadence
 
-    app = _app(config)
+    app = open_app(config)
     if not no_deliver:
         app.secret  # noqa: B018  # before the work, not after it: mail needs the key
     made = pipeline.run(app, Cadence(cadence), day or _yesterday(app), mail=not no_deliver)
@@ -136,7 +108,7 @@ def collect(config: Path | None, day: date | None) -> None:
     from trendbot.collect import collect as collect_day
     from trendbot.store import runs
 
-    app = _app(config)
+    app = open_app(config)
     began = app.now()
     collect_day(app.engine, app.sources, app.signals, day or _yesterday(app), app.now)
     failed = []
@@ -161,14 +133,14 @@ def rank(config: Path | None, day: date, cadence: str, as_json: bool) -> None:
     from trendbot import pipeline, reports
     from trendbot.model import Cadence
 
-    app = _app(config)
+    app = open_app(config)
     with app.engine.connect() as conn:
         ranked = pipeline.ranking(app, conn, Cadence(cadence), day)
         entries = [entry for _, entry in pipeline.with_papers(conn, ranked.standings)]
     if as_json:
-        _print_json(reports.ranking_document(ranked, entries))
+        print_json(reports.ranking_document(ranked, entries))
     else:
-        reports.show_ranking(_console(), ranked, entries, app.settings.ranking.size)
+        reports.show_ranking(console(), ranked, entries, app.settings.ranking.size)
 
 
 @cli.group()
@@ -191,11 +163,11 @@ def digest_show(config: Path | None, day: date, cadence: str, form: str) -> None
     """Show a stored digest in one of its forms."""
     from trendbot import compose, reports
 
-    app = _app(config)
+    app = open_app(config)
     found = _digest(app, cadence, day)
     if form == "json":
         with app.engine.connect() as conn:
-            _print_json(reports.digest_document(conn, found))
+            print_json(reports.digest_document(conn, found))
     else:
         settings = app.settings
         click.echo(compose.show(found, form, settings.site, settings.mail), nl=False)
@@ -207,7 +179,7 @@ def deliver(config: Path | None) -> None:
     """Finish what is open, now."""
     from trendbot.deliver import drain
 
-    app = _app(config)
+    app = open_app(config)
     drain(app.dispatch())
     _tell_open(app)
 
@@ -218,113 +190,13 @@ def serve(config: Path | None) -> None:
     """Run the scheduler and the web until SIGTERM."""
     from trendbot.daemon import serve as serve_until_stopped
 
-    app = _app(config)
+    app = open_app(config)
     app.secret  # noqa: B018  # refuse to start without it rather than fail at digest time
     serve_until_stopped(app)
 
 
-@cli.group("subscribers")
-def subscribers_group() -> None:
-    """The people on the list."""
-
-
-@subscribers_group.command("add")
-@click.argument("email")
-@click.option("--confirmed", is_flag=True, help="Active at once, without a confirmation mail.")
-@click.option("--topics", default="", help="Categories or archives: cs.LG,math. All if not given.")
-@cadence_option
-@click.pass_obj
-def subscribers_add(
-    config: Path | None, email: str, confirmed: bool, topics: str, cadence: str
-) -> None:
-    """Add one address; it is mailed a link to confirm, unless --confirmed."""
-    from trendbot import subscribe
-    from trendbot.model import Cadence
-
-    app = _app(config)
-    added = subscribe.add(
-        app.doorway(), email, Cadence(cadence), subscribe.topics_of(topics), confirmed
-    )
-    click.echo(f"{subscribe.find(app.engine, email).email}: {added}")
-
-
-@subscribers_group.command("list")
-@json_option
-@click.pass_obj
-def subscribers_list(config: Path | None, as_json: bool) -> None:
-    """List everybody."""
-    from trendbot.reports import subscriber_document
-    from trendbot.store import subscribers
-
-    with _app(config).engine.connect() as conn:
-        if as_json:
-            _print_json([subscriber_document(reader) for reader in subscribers.every(conn)])
-            return
-        for reader in subscribers.every(conn):
-            topics = ",".join(reader.topics) or "all topics"
-            click.echo(f"{reader.email}  {reader.status}  {reader.cadence}  {topics}")
-
-
-@subscribers_group.command("show")
-@click.argument("email")
-@json_option
-@click.pass_obj
-def subscribers_show(config: Path | None, email: str, as_json: bool) -> None:
-    """Show one subscriber."""
-    from trendbot import subscribe
-    from trendbot.reports import subscriber_document
-
-    document = subscriber_document(subscribe.find(_app(config).engine, email))
-    if as_json:
-        _print_json(document)
-        return
-    for key, value in document.items():
-        shown = ", ".join(value) if isinstance(value, list) else value
-        click.echo(f"{key}: {shown or '-'}")
-
-
-@subscribers_group.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--confirmed", is_flag=True, help="Active at once, without confirmation mails.")
-@click.pass_obj
-def subscribers_import(config: Path | None, file: Path, confirmed: bool) -> None:
-    """Add the addresses of a CSV file with at least a column `email`."""
-    from trendbot import subscribe
-
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrendbotError(f"{file}: cannot be read as UTF-8 text: {error}") from error
-    app = _app(config)
-    try:
-        wishes = subscribe.read_list(text)
-    except TrendbotError as error:
-        raise TrendbotError(f"{file}: {error}; nothing was imported") from error
-    counts = subscribe.take_in(app.doorway(), wishes, confirmed)
-    for became, how_many in sorted(counts.items()):
-        click.echo(f"{how_many} {became}")
-
-
-@subscribers_group.command("export")
-@click.pass_obj
-def subscribers_export(config: Path | None) -> None:
-    """Print everybody as CSV."""
-    from trendbot import subscribe
-
-    for line in subscribe.export(_app(config).engine):
-        click.echo(line, nl=False)
-
-
-@cli.command()
-@click.argument("emails", nargs=-1, required=True, metavar="EMAIL...")
-@click.pass_obj
-def unsubscribe(config: Path | None, emails: tuple[str, ...]) -> None:
-    """Take addresses off the list."""
-    from trendbot import subscribe
-
-    app = _app(config)
-    for reader in subscribe.unsubscribe(app.engine, emails, app.now()):
-        click.echo(f"{reader.email}: unsubscribed")
+cli.add_command(subscribers)
+cli.add_command(unsubscribe)
 
 
 @cli.group("import")
@@ -333,13 +205,15 @@ def import_group() -> None:
 
 
 @import_group.command("hotpapers")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+)
 @click.pass_obj
 def import_hotpapers(config: Path | None, paths: tuple[Path, ...]) -> None:
     """Read posts of the Hot Papers archive, files or folders."""
     from trendbot.collect import import_hotpapers as read_archive
 
-    app = _app(config)
+    app = open_app(config)
     brought = read_archive(app.engine, paths, app.now)
     click.echo(
         f"Read {brought.days} days with {brought.entries} entries: "
@@ -354,12 +228,12 @@ def status(config: Path | None, as_json: bool) -> None:
     """Say how sources, signals and deliveries stand."""
     from trendbot.reports import show_status, status_document
 
-    with _app(config).engine.connect() as conn:
+    with open_app(config).engine.connect() as conn:
         document = status_document(conn)
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
-        show_status(_console(), document)
+        show_status(console(), document)
 
 
 @cli.command()
@@ -375,13 +249,6 @@ def doctor(config: Path | None) -> None:
         sick += not finding.well
     if sick:
         raise TrendbotError(f"{sick} of the checks failed")
-
-
-def _app(config: Path | None) -> "App":
-    from trendbot.app import build
-    from trendbot.settings import load
-
-    return build(load(config))
 
 
 def _digest(app: "App", cadence: str, day: date) -> "Digest":
@@ -411,37 +278,31 @@ def _tell(app: "App", made: "Made") -> None:
         click.echo(f"No digest, nothing mailed: {made.reason}.")
         return
     found = made.digest
-    click.echo(f"{found.cadence} digest of {found.date}: {made.outcome}, {len(found.papers)} papers.")
+    click.echo(
+        f"{found.cadence} digest of {found.date}: {made.outcome}, {len(found.papers)} papers."
+    )
     _tell_open(app, found)
 
 
 def _tell_open(app: "App", found: "Digest | None" = None) -> None:
     from trendbot.reports import STATES, books_document
-    from trendbot.store import deliveries
+    from trendbot.store import books
 
     with app.engine.connect() as conn:
-        due = deliveries.next_due(conn)
-        all_books = deliveries.books(conn, found.id if found else None)
-    for books in map(books_document, all_books):
-        counts = ", ".join(f"{books[state]} {state}" for state in STATES if books[state])
+        due = books.next_due(conn)
+        digests = books.of_digests(conn, found.id if found else None)
+    for row in map(books_document, digests):
+        counts = ", ".join(f"{row[state]} {state}" for state in STATES if row[state])
         click.echo(
-            f"{books['cadence']} {books['date']}: audience {books['audience']}"
+            f"{row['cadence']} {row['date']}: audience {row['audience']}"
             f"{': ' + counts if counts else ''}"
         )
-        if not books["balanced"]:
-            raise TrendbotError("the books do not balance; please report this with `status --json`")
+        if not row["balanced"]:
+            raise TrendbotError("the books do not balance; please report `status --json`")
     if due is not None:
-        click.echo(f"Some is still open; `trendbot deliver` or the daemon goes on from {due:%H:%M} UTC.")
-
-
-def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(highlight=False)
+        click.echo(
+            f"Some is still open; `trendbot deliver` or the daemon goes on from {due:%H:%M} UTC."
+        )
 
 
 def main() -> None:

@@ -108,7 +108,9 @@ def collect_posts(
         runs.finish(conn, run, outcome, stored, message, now())
 
 
-def import_hotpapers(engine: Engine, paths: Iterable[Path], now: Callable[[], datetime]) -> Imported:
+def import_hotpapers(
+    engine: Engine, paths: Iterable[Path], now: Callable[[], datetime]
+) -> Imported:
     """Read posts of the Hot Papers archive, files or folders of them, into the store.
 
     Everything is read before anything is written, and written in one transaction: a

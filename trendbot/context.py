@@ -31,9 +31,9 @@ class Budget:
 class Context:
     """The outside of an adapter.
 
-    `home` is the folder relative paths start from. `now` is the clock. `fetcher` asks the web politely. `known_posts(limit)` returns up to
-    `limit` ids of this signal's posts about the papers leading the current rankings, best
-    first.
+    `home` is the folder relative paths start from. `now` is the clock. `fetcher` asks the web
+    politely. `known_posts(limit)` returns up to `limit` ids of this signal's posts about the
+    papers leading the current rankings, best first.
     """
 
     home: Path

@@ -29,7 +29,9 @@ from trendbot.store.engine import explain
 from trendbot.web.ops import create
 
 RETRY_AFTER = timedelta(minutes=15)
-STOP_WITHIN = 8.0  # seconds for the work in hand; what is not done then is taken up at the next start
+STOP_WITHIN = (
+    8.0  # seconds for the work in hand; what is not done then is taken up at the next start
+)
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def serve(app: App) -> None:
     )
     stopping = threading.Event()
 
-    def stop(signum: int, frame: FrameType | None) -> None:
+    def stop(_signum: int, _frame: FrameType | None) -> None:
         stopping.set()
 
     signal.signal(signal.SIGTERM, stop)
@@ -52,7 +54,11 @@ def serve(app: App) -> None:
     web, web_thread, _ = start_web(app)
     at_work = threading.Lock()
     scheduler = _start_scheduler(app, stopping, at_work)
-    log.info("working; digests are due at %s %s", app.settings.schedule.digest_at, app.settings.schedule.timezone)
+    log.info(
+        "working; digests are due at %s %s",
+        app.settings.schedule.digest_at,
+        app.settings.schedule.timezone,
+    )
     stopping.wait()
     log.info("stopping")
     scheduler.shutdown(wait=False)

@@ -29,7 +29,7 @@ from trendbot import addresses, compose, tokens
 from trendbot.errors import TransportError
 from trendbot.model import DeliveryState, Digest, Mail, Outcome, Status, Transport
 from trendbot.settings import MailSection, Site
-from trendbot.store import deliveries, digests, subscribers
+from trendbot.store import books, deliveries, digests, subscribers
 from trendbot.store.deliveries import Batch, Claim, Orphan, Verdict
 
 BATCH_SIZE = 500
@@ -103,7 +103,7 @@ def deliver_batch(dispatch: Dispatch, batch_id: int) -> bool:
         part = deliveries.batch(conn, batch_id)
         digest = digests.by_id(conn, part.digest_id)
     with dispatch.engine.begin() as conn:
-        deliveries.stop(conn, part.digest_id, "")
+        books.stop(conn, part.digest_id, "")
         _take_over(dispatch, conn, part)
         if dispatch.now() > part.planned_at + dispatch.mail.max_age:
             deliveries.expire(conn, part, dispatch.now())
@@ -164,9 +164,7 @@ def _mails(
         yield _mail(dispatch, digest, claim, editions[claim.topics])
 
 
-def _mail(
-    dispatch: Dispatch, digest: Digest, claim: Claim, edition: compose.Composed
-) -> Mail:
+def _mail(dispatch: Dispatch, digest: Digest, claim: Claim, edition: compose.Composed) -> Mail:
     message_id = compose.message_id(
         dispatch.secret, digest.cadence, digest.date, claim.subscriber_id, dispatch.mail.sender
     )
@@ -202,9 +200,7 @@ def _record(
                 subscribers.set_status(conn, reader.id, Status.SUPPRESSED, now)
 
 
-def _give_back(
-    dispatch: Dispatch, part: Batch, open_claims: dict[int, Claim], reason: str
-) -> None:
+def _give_back(dispatch: Dispatch, part: Batch, open_claims: dict[int, Claim], reason: str) -> None:
     """Let claims that were not handed over wait again, and note why sending stopped."""
     now = dispatch.now()
     back = [
@@ -214,7 +210,7 @@ def _give_back(
     with dispatch.engine.begin() as conn:
         deliveries.record(conn, part.digest_id, dispatch.owner, back, now)
         if reason:
-            deliveries.stop(conn, part.digest_id, reason)
+            books.stop(conn, part.digest_id, reason)
 
 
 def _take_over(dispatch: Dispatch, conn: Connection, part: Batch) -> None:
@@ -244,9 +240,7 @@ def process_lives(owner: str) -> bool:
 
 def settle(outcome: Outcome, claim: Claim, now: datetime, on_uncertain: str) -> Verdict:
     """Decide what an outcome means for its delivery: final, or due again and when."""
-    verdict = partial(
-        Verdict, claim.subscriber_id, code=outcome.code, detail=outcome.detail
-    )
+    verdict = partial(Verdict, claim.subscriber_id, code=outcome.code, detail=outcome.detail)
     if outcome.state is DeliveryState.DEFERRED:
         return verdict(
             state=outcome.state, next_at=now + backoff(claim.attempts), doubts=claim.doubts
@@ -281,6 +275,5 @@ def backoff(attempts: int) -> timedelta:
 
     RFC 5321 section 4.5.4.1 asks for at least 30 minutes between tries.
     """
-    return min(timedelta(minutes=30) * 2 ** min(attempts - 1, 10), timedelta(hours=4))
-
-
+    doubled: timedelta = timedelta(minutes=30) * 2 ** min(attempts - 1, 10)
+    return min(doubled, timedelta(hours=4))

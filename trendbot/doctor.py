@@ -56,7 +56,7 @@ def _examine_app(settings: Settings, engine: Engine) -> Iterator[Finding]:
 
 
 def _examine_dns(domain: str) -> Iterator[Finding]:
-    """Whether receivers can check that mail of `domain` is ours: SPF (RFC 7208), DMARC (RFC 9989)."""
+    """Whether receivers can check who sends for `domain`: SPF (RFC 7208), DMARC (RFC 9989)."""
     for part, name, prefix, advice in (
         ("DNS SPF", domain, "v=spf1", "publish one that names your mail server"),
         ("DNS DMARC", f"_dmarc.{domain}", "v=DMARC1", "publish at least: v=DMARC1; p=none"),

@@ -23,7 +23,7 @@ def due_at(day: date, digest_at: time, zone: ZoneInfo) -> datetime:
 
 
 def closes(cadence: Cadence, day: date) -> bool:
-    """Whether a digest of this cadence is made for `day`: weekly on Sundays, monthly on last days."""
+    """Whether there is a digest for `day`: weekly on Sundays, monthly on the last of a month."""
     if cadence is Cadence.WEEKLY:
         return day.weekday() == SUNDAY
     if cadence is Cadence.MONTHLY:

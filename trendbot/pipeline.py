@@ -11,7 +11,8 @@ again after a crash between any two steps, makes one digest and sends one mail.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date as Date  # noqa: N812  # a ranking's own date is called date
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection
@@ -49,15 +50,15 @@ class Ranked:
     """A ranking computed now: `papers` is all that reach the score, best first."""
 
     cadence: Cadence
-    date: date
-    since: date
-    until: date
+    date: Date
+    since: Date
+    until: Date
     announced: int
     measured: int
     standings: list[Standing]
 
 
-def run(app: App, cadence: Cadence, day: date, mail: bool = True) -> Made:
+def run(app: App, cadence: Cadence, day: Date, mail: bool = True) -> Made:
     """Collect, make the digest of `day`, and mail it unless told otherwise."""
     collect(app.engine, app.sources, app.signals, day, app.now)
     made = make_digest(app, cadence, day)
@@ -73,7 +74,7 @@ def mail_digest(app: App, digest: Digest) -> None:
     deliver.drain(dispatch, digest.id)
 
 
-def make_digest(app: App, cadence: Cadence, day: date) -> Made:
+def make_digest(app: App, cadence: Cadence, day: Date) -> Made:
     """Freeze the best papers of the window as the digest of (cadence, day), once.
 
     A day without a digest is written down as a run, with the reason: quiet where there was
@@ -97,7 +98,7 @@ def make_digest(app: App, cadence: Cadence, day: date) -> Made:
     return made
 
 
-def ranking(app: App, conn: Connection, cadence: Cadence, day: date) -> Ranked:
+def ranking(app: App, conn: Connection, cadence: Cadence, day: Date) -> Ranked:
     """Rank the papers of the window by what is counted now; stores nothing."""
     settings = app.settings.ranking
     day = closing_day(cadence, day)

@@ -71,18 +71,14 @@ def rank(
         key=lambda item: (-item[0], -item[1], item[2].key),
     )
     return [
-        Standing(
-            place, one.paper_id, points, _retweets(one.signals), favorites, dict(one.signals)
-        )
+        Standing(place, one.paper_id, points, _retweets(one.signals), favorites, dict(one.signals))
         for place, (points, favorites, one) in enumerate(
             (item for item in scored if item[0] >= min_score and item[2].signals), start=1
         )
     ]
 
 
-def choose(
-    standings: Sequence[Standing], size: int, shown: Mapping[int, float]
-) -> list[Standing]:
+def choose(standings: Sequence[Standing], size: int, shown: Mapping[int, float]) -> list[Standing]:
     """The `size` best that readers have not seen, or whose score has doubled since they did.
 
     They are numbered anew from 1.

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from trendbot.model import Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber
 from trendbot.pipeline import Ranked
-from trendbot.store import deliveries, digests, papers, posts, runs
-from trendbot.store.deliveries import Books
+from trendbot.store import books, papers, posts, runs
+from trendbot.store.books import Books
 from trendbot.store.runs import Run
 from trendbot.tex import readable
 from trendbot.text import clean
@@ -112,17 +112,17 @@ def subscriber_document(reader: Subscriber) -> dict[str, Any]:
     }
 
 
-def books_document(books: Books) -> dict[str, Any]:
+def books_document(of: Books) -> dict[str, Any]:
     """One digest's books as JSON; what is being sent right now counts as pending."""
-    counts = {state: books.counts.get(DeliveryState(state), 0) for state in STATES}
-    counts["pending"] += books.counts.get(DeliveryState.SENDING, 0)
+    counts = {state: of.counts.get(DeliveryState(state), 0) for state in STATES}
+    counts["pending"] += of.counts.get(DeliveryState.SENDING, 0)
     return {
-        "cadence": books.cadence,
-        "date": books.date.isoformat(),
-        "audience": books.audience,
+        "cadence": of.cadence,
+        "date": of.date.isoformat(),
+        "audience": of.audience,
         **counts,
-        "balanced": books.balanced,
-        "stopped": books.stopped,
+        "balanced": of.balanced,
+        "stopped": of.stopped,
     }
 
 
@@ -143,17 +143,26 @@ def run_document(run: Run) -> dict[str, Any]:
 def status_document(conn: Connection) -> dict[str, Any]:
     """How everything stands as JSON."""
     return {
-        "digests": [books_document(books) for books in deliveries.books(conn)],
+        "digests": [books_document(of) for of in books.of_digests(conn)],
         "sources": [run_document(run) for run in runs.last_of_each(conn, "source")],
         "signals": [run_document(run) for run in runs.last_of_each(conn, "signal")],
         "last_digest_runs": [run_document(run) for run in runs.last_of_each(conn, "digest")],
     }
 
 
-def show_ranking(console: Console, ranked: Ranked, entries: Sequence[RankedPaper], size: int) -> None:
+def show_ranking(
+    console: Console, ranked: Ranked, entries: Sequence[RankedPaper], size: int
+) -> None:
     """Print a ranking; a line marks where the digest ends."""
-    table = Table(title=_heading(ranked.cadence, ranked.since.isoformat(), ranked.until.isoformat()))
-    for name, justify in (("#", "right"), ("score", "right"), ("retweets", "right"), ("favorites", "right")):
+    table = Table(
+        title=_heading(ranked.cadence, ranked.since.isoformat(), ranked.until.isoformat())
+    )
+    for name, justify in (
+        ("#", "right"),
+        ("score", "right"),
+        ("retweets", "right"),
+        ("favorites", "right"),
+    ):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("paper")
     table.add_column("id", no_wrap=True)
@@ -179,19 +188,20 @@ def show_status(console: Console, document: Mapping[str, Any]) -> None:
     console.print(_books_table(document["digests"]))
     for title in ("sources", "signals", "last_digest_runs"):
         console.print(_runs_table(title.replace("_", " "), document[title]))
-    for books in document["digests"]:
-        if books["stopped"]:
-            console.print(
-                Text(f"{books['cadence']} {books['date']}: sending stopped: {clean(books['stopped'])}")
-            )
+    for row in document["digests"]:
+        if row["stopped"]:
+            reason = f"{row['cadence']} {row['date']}: sending stopped: {row['stopped']}"
+            console.print(Text(clean(reason)))
 
 
-def _books_table(books: Sequence[Mapping[str, Any]]) -> Table:
+def _books_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="digests")
     columns = ("cadence", "date", "audience", *STATES, "balanced")
     for name in columns:
-        table.add_column(name, justify="left" if name in ("cadence", "date", "balanced") else "right")
-    for row in books:
+        table.add_column(
+            name, justify="left" if name in ("cadence", "date", "balanced") else "right"
+        )
+    for row in rows:
         table.add_row(*(_yes_no(row[name]) for name in columns))
     return table
 
@@ -218,4 +228,6 @@ def _runs_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _heading(cadence: Cadence, since: str, until: str) -> str:
-    return f"{cadence} ranking, papers announced {since if since == until else f'{since} … {until}'}"
+    return (
+        f"{cadence} ranking, papers announced {since if since == until else f'{since} … {until}'}"
+    )

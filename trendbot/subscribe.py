@@ -252,9 +252,7 @@ def take_in(door: Doorway, wishes: Iterable[Wish], confirmed: bool) -> dict[Adde
     return counts
 
 
-def _take_in_one(
-    conn: Connection, wish: Wish, confirmed: bool, now: datetime
-) -> Added | Status:
+def _take_in_one(conn: Connection, wish: Wish, confirmed: bool, now: datetime) -> Added | Status:
     left = wish.status in (Status.UNSUBSCRIBED, Status.SUPPRESSED)
     active = wish.status is Status.ACTIVE and confirmed
     status = wish.status if left else Status.ACTIVE if active else Status.PENDING

@@ -1,9 +1,10 @@
 """The daily job as its operator runs it: three networks in, SMTP out, parsed as it arrived."""
 
+import json
 import re
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import cast
+from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
@@ -29,7 +30,7 @@ def true_counts(world: World) -> dict[str, tuple[int, int]]:
 
 
 def arrived(mail: bytes) -> EmailMessage:
-    return cast(EmailMessage, message_from_bytes(mail, policy=policy.default))
+    return message_from_bytes(mail, policy=policy.default)
 
 
 def part(message: EmailMessage, kind: str) -> str:
@@ -87,8 +88,6 @@ def test_twice_is_once(trendbot: Trendbot, smtpd: Smtpd, upstream: Upstream) -> 
 
 def test_every_number_leads_to_posts(trendbot: Trendbot, upstream: Upstream) -> None:
     trendbot("run", "--date", "2026-11-20", "--no-deliver")
-    import json
-
     document = json.loads(trendbot("digest", "show", "--date", "2026-11-20", "--format", "json"))
     first = document["papers"][0]
     original = {post.id: post for post in upstream.world.posts_about(first["id"])}
@@ -112,7 +111,12 @@ def test_every_number_leads_to_posts(trendbot: Trendbot, upstream: Upstream) -> 
     ],
 )
 def test_one_signal_down_does_not_stop_the_digest(
-    where: str, kind: str, how: dict[str, object], trendbot: Trendbot, upstream: Upstream, smtpd: Smtpd
+    where: str,
+    kind: str,
+    how: dict[str, Any],
+    trendbot: Trendbot,
+    upstream: Upstream,
+    smtpd: Smtpd,
 ) -> None:
     upstream.fault(where, kind, times=None, **how)
     trendbot("subscribers", "add", READERS[0], "--confirmed")

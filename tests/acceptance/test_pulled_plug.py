@@ -57,7 +57,9 @@ def test_smtp_where_nothing_was_handed_over(place: str, trendbot: Trendbot, smtp
     assert smtpd.copies() == dict.fromkeys(READERS, 1)
 
 
-@pytest.mark.parametrize("place", ["trendbot.deliver._record:1", "trendbot.store.deliveries.record:2"])
+@pytest.mark.parametrize(
+    "place", ["trendbot.deliver._record:1", "trendbot.store.deliveries.record:2"]
+)
 def test_smtp_where_some_was_handed_over(place: str, trendbot: Trendbot, smtpd: Smtpd) -> None:
     """Nobody is lost; twice gets at most what was claimed and not recorded, and says so first."""
     people(trendbot)

@@ -7,9 +7,24 @@ transaction; on PostgreSQL claimers skip each other's rows, on SQLite one writes
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from trendbot.model import Cadence, DeliveryState, Status
 from trendbot.store.schema import batches, deliveries, digests, subscribers, suppressions
@@ -18,7 +33,8 @@ from trendbot.store.schema import batches, deliveries, digests, subscribers, sup
 # on variables, also with a million different wishes.
 _TOPICS_AT_ONCE = 500
 
-_RETRYABLE = or_(
+# What may still be sent, now or later.
+RETRYABLE = or_(
     deliveries.c.state.in_([DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED]),
     and_(deliveries.c.state == DeliveryState.UNCERTAIN, deliveries.c.next_at.is_not(None)),
 )
@@ -66,23 +82,6 @@ class Orphan:
     owner: str
     lease_until: datetime
     doubts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """One planned digest: its audience and how many deliveries are in each state."""
-
-    digest_id: int
-    cadence: Cadence
-    date: date
-    audience: int
-    counts: dict[DeliveryState, int]
-    stopped: str
-
-    @property
-    def balanced(self) -> bool:
-        """Whether every member of the audience is accounted for."""
-        return self.audience == sum(self.counts.values())
 
 
 def segments(conn: Connection, cadence: Cadence) -> list[tuple[str, ...]]:
@@ -147,7 +146,10 @@ def _add_audience(
         subscribers.c.cadence == cadence,
         subscribers.c.topics.in_([" ".join(topics) for topics in wanted]),
     )
-    columns = "digest_id subscriber_id state attempts doubts code owner detail updated_at".split()
+    columns = [
+        *("digest_id", "subscriber_id", "state", "attempts", "doubts", "code"),
+        *("owner", "detail", "updated_at"),
+    ]
     conn.execute(insert(deliveries).from_select(columns, members, include_defaults=False))
 
 
@@ -179,9 +181,13 @@ def batch(conn: Connection, batch_id: int) -> Batch:
     return Batch(*conn.execute(_batches().where(batches.c.id == batch_id)).one())
 
 
-def _batches():  # type: ignore[no-untyped-def]  # the type of a five-column Select says less
+def _batches() -> Select[int, int, int, int, datetime]:
     return select(
-        batches.c.id, batches.c.digest_id, batches.c.first_id, batches.c.last_id, digests.c.planned_at
+        batches.c.id,
+        batches.c.digest_id,
+        batches.c.first_id,
+        batches.c.last_id,
+        digests.c.planned_at,
     ).join(digests, digests.c.id == batches.c.digest_id)
 
 
@@ -212,7 +218,9 @@ def claim(
     return []
 
 
-def _due(conn: Connection, part: Batch, now: datetime, limit: int):  # type: ignore[no-untyped-def]
+def _due(
+    conn: Connection, part: Batch, now: datetime, limit: int
+) -> Sequence[Row[*tuple[Any, ...]]]:
     waiting = deliveries.c.state.in_([DeliveryState.DEFERRED, DeliveryState.UNCERTAIN])
     return conn.execute(
         select(
@@ -239,7 +247,7 @@ def _due(conn: Connection, part: Batch, now: datetime, limit: int):  # type: ign
     ).all()
 
 
-def _within(part: Batch):  # type: ignore[no-untyped-def]
+def _within(part: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (
         deliveries.c.digest_id == part.digest_id,
         deliveries.c.subscriber_id.between(part.first_id, part.last_id),
@@ -360,46 +368,8 @@ def expire(conn: Connection, part: Batch, now: datetime) -> int:
 
 def finish(conn: Connection, part: Batch, now: datetime) -> bool:
     """Mark the batch done if nothing of it can be sent any more; returns whether it is done."""
-    still_open = exists().where(*_within(part), _RETRYABLE)
+    still_open = exists().where(*_within(part), RETRYABLE)
     result = conn.execute(
         update(batches).where(batches.c.id == part.id, ~still_open).values(done_at=now)
     )
     return result.rowcount == 1
-
-
-def next_due(conn: Connection) -> datetime | None:
-    """When the earliest waiting or leased delivery of an open batch is due again."""
-    return conn.scalar(
-        select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.lease_until)))
-        .select_from(deliveries)
-        .join(batches, batches.c.digest_id == deliveries.c.digest_id)
-        .where(
-            batches.c.done_at.is_(None),
-            deliveries.c.subscriber_id.between(batches.c.first_id, batches.c.last_id),
-            _RETRYABLE,
-        )
-    )
-
-
-def stop(conn: Connection, digest_id: int, reason: str) -> None:
-    """Note why sending a digest stopped; an empty reason takes the note away."""
-    conn.execute(update(digests).where(digests.c.id == digest_id).values(stopped=reason))
-
-
-def books(conn: Connection, digest_id: int | None = None, limit: int = 30) -> list[Books]:
-    """The books of the newest `limit` digests, newest first, or of one."""
-    query = select(digests).order_by(digests.c.date.desc(), digests.c.cadence).limit(limit)
-    if digest_id is not None:
-        query = query.where(digests.c.id == digest_id)
-    rows = conn.execute(query).all()
-    counts: dict[int, dict[DeliveryState, int]] = {row.id: {} for row in rows}
-    for of, state, number in conn.execute(
-        select(deliveries.c.digest_id, deliveries.c.state, func.count())
-        .where(deliveries.c.digest_id.in_(counts))
-        .group_by(deliveries.c.digest_id, deliveries.c.state)
-    ):
-        counts[of][DeliveryState(state)] = number
-    return [
-        Books(row.id, Cadence(row.cadence), row.date, row.audience, counts[row.id], row.stopped)
-        for row in rows
-    ]

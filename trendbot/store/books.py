@@ -1,0 +1,66 @@
+"""The books: what is accounted for of each digest, what is still due, and why sending stopped."""
+
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812  # a digest's own date is called date
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, update
+
+from trendbot.model import Cadence, DeliveryState
+from trendbot.store.deliveries import RETRYABLE
+from trendbot.store.schema import batches, deliveries, digests
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """One planned digest: its audience and how many deliveries are in each state."""
+
+    digest_id: int
+    cadence: Cadence
+    date: Date
+    audience: int
+    counts: dict[DeliveryState, int]
+    stopped: str
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every member of the audience is accounted for."""
+        return self.audience == sum(self.counts.values())
+
+
+def next_due(conn: Connection) -> datetime | None:
+    """When the earliest waiting or leased delivery of an open batch is due again."""
+    return conn.scalar(
+        select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.lease_until)))
+        .select_from(deliveries)
+        .join(batches, batches.c.digest_id == deliveries.c.digest_id)
+        .where(
+            batches.c.done_at.is_(None),
+            deliveries.c.subscriber_id.between(batches.c.first_id, batches.c.last_id),
+            RETRYABLE,
+        )
+    )
+
+
+def stop(conn: Connection, digest_id: int, reason: str) -> None:
+    """Note why sending a digest stopped; an empty reason takes the note away."""
+    conn.execute(update(digests).where(digests.c.id == digest_id).values(stopped=reason))
+
+
+def of_digests(conn: Connection, digest_id: int | None = None, limit: int = 30) -> list[Books]:
+    """The books of the newest `limit` digests, newest first, or of one."""
+    query = select(digests).order_by(digests.c.date.desc(), digests.c.cadence).limit(limit)
+    if digest_id is not None:
+        query = query.where(digests.c.id == digest_id)
+    rows = conn.execute(query).all()
+    counts: dict[int, dict[DeliveryState, int]] = {row.id: {} for row in rows}
+    for of, state, number in conn.execute(
+        select(deliveries.c.digest_id, deliveries.c.state, func.count())
+        .where(deliveries.c.digest_id.in_(counts))
+        .group_by(deliveries.c.digest_id, deliveries.c.state)
+    ):
+        counts[of][DeliveryState(state)] = number
+    return [
+        Books(row.id, Cadence(row.cadence), row.date, row.audience, counts[row.id], row.stopped)
+        for row in rows
+    ]

@@ -1,0 +1,58 @@
+"""What all commands share: options, dates, the app, and how to print."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trendbot.app import App
+
+CADENCES = ("daily", "weekly", "monthly")
+
+cadence_option = click.option(
+    "--cadence", type=click.Choice(CADENCES), default="daily", show_default=True
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+class Day(click.ParamType[date]):
+    """A date written YYYY-MM-DD."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read the date, or say how to write it."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a date; write it as 2026-11-20", param, ctx)
+
+
+DAY = Day()
+
+
+def open_app(config: Path | None) -> "App":
+    """The app of the settings in `config`. Raises SettingsError and StoreError."""
+    from trendbot.app import build
+    from trendbot.settings import load
+
+    return build(load(config))
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def console() -> "Console":
+    """Where tables are printed."""
+    from rich.console import Console
+
+    return Console(highlight=False)
