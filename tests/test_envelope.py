@@ -1,0 +1,53 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trendbot.envelope import fits_command, is_wire_form, transparent
+
+
+@pytest.mark.parametrize(
+    "address", ["a@example.org", "a.b+papers@x.example", "o'neill@example.org"]
+)
+def test_usual_addresses_fit(address: str) -> None:
+    assert fits_command(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "jürgen@example.org",
+        "a@example.org> SIZE=1",
+        "a@example.org\r\nRCPT TO:<b@example.org",
+        "a@example.org\n",
+        "a b@example.org",
+        "a@example.org,b@example.org",
+        "Ann <a@example.org>",
+        "a@example.org\x7f",
+        "a@example.org\x00",
+    ],
+)
+def test_what_could_say_more_than_an_address_does_not_fit(address: str) -> None:
+    assert not fits_command(address)
+
+
+@pytest.mark.parametrize(
+    "message", [b"a\nb\r\n", b"a\rb\r\n", b"a\r\n\n", b"\n\r", b"a\r\n.\nQUIT\n", b"\xc3\xa9\r\n"]
+)
+def test_bare_line_ends_and_8_bit_are_no_wire_form(message: bytes) -> None:
+    assert not is_wire_form(message)
+
+
+@given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126))))
+def test_a_server_gets_back_the_lines_that_were_sent(lines: list[str]) -> None:
+    message = "".join(f"{line}\r\n" for line in lines).encode()
+    assert is_wire_form(message)
+    sent = transparent(message).removesuffix(b"\r\n").split(b"\r\n")
+    assert b"." not in sent
+    undone = [line[1:] if line.startswith(b".") else line for line in sent]
+    assert undone == ([line.encode() for line in lines] or [b""])
+
+
+def test_the_last_line_is_ended() -> None:
+    assert transparent(b".") == b"..\r\n"
+    assert transparent(b"a\r\n.b\r\n") == b"a\r\n..b\r\n"
