@@ -7,6 +7,12 @@ from hypothesis import strategies as st
 from trendbot.tex import LONGEST, readable
 
 
+SIGNS = (
+    r"\ $ { } ^ _ & % # ~ ` ' [ ] ( ) $$ \( \) \[ \] \' \" \c \frac \sqrt \hat \text \left \right."
+    r" \begin{a} \end{a} \verb| \cite{ \emph{ \mathbb{ \not \\ \\$ a b 1 é"
+)
+
+
 @pytest.mark.parametrize(
     ("written", "read"),
     [
@@ -79,13 +85,7 @@ def test_plain_text_stays_but_for_white_space(text: str) -> None:
 @settings(deadline=None)
 @given(
     st.lists(
-        st.sampled_from(
-            r"\ $ { } ^ _ & % # ~ ` ' [ ] ( ) $$ \( \) \[ \] \' \" \c \frac \sqrt \hat \text \left"
-            r" \right. \begin{a} \end{a} \verb| \cite{ \emph{ \mathbb{ \not \\ \\$ a b 1 é".split(
-                " "
-            )
-        )
-        | st.sampled_from([" ", "\n", "\ue000", "ı", "\\ "]),
+        st.sampled_from(SIGNS.split(" ")) | st.sampled_from([" ", "\n", "\ue000", "ı", "\\ "]),
         max_size=40,
     ).map("".join)
     | st.text(max_size=100).map(lambda text: f"${text}$")
