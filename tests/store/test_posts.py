@@ -1,0 +1,280 @@
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, event, func, select
+
+from trendbot.model import Paper, Post, Reading, Tally
+from trendbot.store import papers, posts
+from trendbot.store.schema import post_papers, readings
+from trendbot.store.schema import posts as table
+
+DAY = date(2026, 11, 20)
+NEXT = DAY + timedelta(days=1)
+OWLS = Paper("arxiv", "2611.1", "Owls", ("Ada Quill",), ("cs.LG",), DAY)
+BATS = Paper("arxiv", "2611.2", "Bats", ("Bo Tern",), ("cs.CL",), DAY)
+OLD = Paper("arxiv", "2001.1", "Old", ("Cy Fern",), ("cs.CL",), date(2020, 1, 6))
+KEYS = [OWLS.key, BATS.key, OLD.key]
+
+
+@pytest.fixture(autouse=True)
+def _known_papers(engine: Engine, now: datetime) -> None:
+    with engine.begin() as conn:
+        papers.upsert(conn, [OWLS, BATS, OLD], now)
+
+
+@pytest.fixture
+def post(now: datetime) -> Post:
+    return Post("x", "1", (OWLS.key,), "ada", "https://x.com/1", now, "Owls!", Reading(now, 3, 5))
+
+
+def listed(paper: Paper, day: date, taken_at: datetime, count: int) -> Post:
+    return Post(
+        signal="archive",
+        id=f"{day}/{paper.id}",
+        papers=(paper.key,),
+        author="archive",
+        url="https://example.org/list",
+        posted_at=taken_at,
+        reading=Reading(taken_at, count, 0),
+        listed_on=day,
+    )
+
+
+def signals_of(
+    conn: Connection,
+    since: date = DAY,
+    until: date = DAY,
+    as_of: datetime | None = None,
+) -> dict[str, dict[str, Tally]]:
+    found = posts.candidates(conn, since, until, as_of)
+    return {candidate.key: dict(candidate.signals) for candidate in found}
+
+
+def test_papers_come_with_what_was_counted(engine: Engine, post: Post, now: datetime) -> None:
+    both = replace(post, id="2", papers=(OWLS.key, BATS.key), reading=Reading(now, 10, 5))
+    elsewhere = replace(post, signal="hn", id="1")
+    with engine.begin() as conn:
+        assert posts.upsert(conn, [post, both, elsewhere]) == 3
+        assert signals_of(conn) == {
+            OWLS.key: {"x": Tally(2, 13, 10), "hn": Tally(1, 3, 5)},
+            BATS.key: {"x": Tally(1, 10, 5)},
+        }
+        ids = papers.ids_of(conn, [OWLS.key, BATS.key])
+        assert [one.paper_id for one in posts.candidates(conn, DAY, DAY)] == sorted(ids.values())
+
+
+def test_papers_nobody_was_measured_to_post_about_have_no_signals(
+    engine: Engine, post: Post
+) -> None:
+    with engine.begin() as conn:
+        assert posts.upsert(conn, [replace(post, reading=None)]) == 1
+        assert signals_of(conn) == {OWLS.key: {}, BATS.key: {}}
+
+
+def test_a_count_of_zero_is_measured(engine: Engine, post: Post, now: datetime) -> None:
+    with engine.begin() as conn:
+        posts.upsert(conn, [replace(post, reading=Reading(now, 0, 0))])
+        assert signals_of(conn)[OWLS.key] == {"x": Tally(1, 0, 0)}
+
+
+def test_only_papers_of_the_window_are_candidates(engine: Engine) -> None:
+    with engine.connect() as conn:
+        assert signals_of(conn, NEXT, NEXT) == {}
+        assert set(signals_of(conn, date(2020, 1, 6), DAY)) == {OWLS.key, BATS.key, OLD.key}
+        assert set(signals_of(conn, date(2020, 1, 6), date(2020, 1, 6))) == {OLD.key}
+
+
+def test_posts_without_a_known_paper_are_dropped(engine: Engine, post: Post) -> None:
+    strange = replace(post, id="2", papers=("arxiv:2611.9", "no key"))
+    unlinked = replace(post, id="3", papers=())
+    with engine.begin() as conn:
+        assert posts.upsert(conn, [strange, unlinked]) == 0
+        assert posts.upsert(conn, []) == 0
+        assert posts.upsert(conn, [replace(post, papers=("arxiv:2611.9", OWLS.key))]) == 1
+        assert conn.scalar(select(func.count()).select_from(table)) == 1
+
+
+def test_the_latest_reading_counts(engine: Engine, post: Post, now: datetime) -> None:
+    later = replace(post, reading=Reading(now + timedelta(hours=1), 2, 9))
+    with engine.begin() as conn:
+        posts.upsert(conn, [later])
+        posts.upsert(conn, [post])
+        assert signals_of(conn)[OWLS.key] == {"x": Tally(1, 2, 9)}
+
+
+def test_later_readings_have_no_part_in_what_was_counted_before(
+    engine: Engine, post: Post, now: datetime
+) -> None:
+    later = replace(post, reading=Reading(now + timedelta(hours=1), 100, 100))
+    with engine.begin() as conn:
+        posts.upsert(conn, [post, later])
+        assert signals_of(conn, as_of=now)[OWLS.key] == {"x": Tally(1, 3, 5)}
+        assert signals_of(conn, as_of=now + timedelta(hours=1))[OWLS.key] == {
+            "x": Tally(1, 100, 100)
+        }
+        assert signals_of(conn, as_of=now - timedelta(microseconds=1))[OWLS.key] == {}
+
+
+def test_the_same_moment_again_is_ignored(engine: Engine, post: Post, now: datetime) -> None:
+    with engine.begin() as conn:
+        posts.upsert(conn, [post])
+        posts.upsert(conn, [replace(post, reading=Reading(now, 99, 99)), post])
+        assert signals_of(conn)[OWLS.key] == {"x": Tally(1, 3, 5)}
+        assert conn.scalar(select(func.count()).select_from(readings)) == 1
+
+
+def test_a_post_is_refreshed_but_never_blanked(engine: Engine, post: Post, now: datetime) -> None:
+    with engine.begin() as conn:
+        posts.upsert(conn, [post])
+        posts.upsert(conn, [replace(post, author="", url="", text="", reading=None)])
+        owls = papers.ids_of(conn, [OWLS.key])[OWLS.key]
+        assert posts.of_paper(conn, owls, None) == [post]
+        newer = replace(post, author="ada2", url="https://x.com/ada2/1", text="Owls?")
+        posts.upsert(conn, [newer])
+        assert posts.of_paper(conn, owls, None) == [newer]
+
+
+def test_a_link_stays(engine: Engine, post: Post) -> None:
+    with engine.begin() as conn:
+        posts.upsert(conn, [post])
+        posts.upsert(conn, [replace(post, papers=(BATS.key,))])
+        assert conn.scalar(select(func.count()).select_from(post_papers)) == 2
+
+
+def test_listed_totals_count_in_windows_that_hold_their_day(engine: Engine, now: datetime) -> None:
+    with engine.begin() as conn:
+        posts.upsert(conn, [listed(OLD, DAY, now, 40)])
+        assert signals_of(conn)[OLD.key] == {"archive": Tally(1, 40, 0)}
+        assert OLD.key not in signals_of(conn, NEXT, NEXT)
+        assert signals_of(conn, OLD.announced, OLD.announced)[OLD.key] == {}
+
+
+def test_of_several_totals_only_the_last_in_the_window_counts(
+    engine: Engine, now: datetime
+) -> None:
+    # The last by the day of the list, not by the moment it was printed.
+    first = listed(OWLS, DAY, now + timedelta(days=2), 40)
+    second = listed(OWLS, NEXT, now, 60)
+    with engine.begin() as conn:
+        posts.upsert(conn, [second, first, listed(BATS, DAY, now, 7)])
+        assert signals_of(conn, DAY, DAY)[OWLS.key] == {"archive": Tally(1, 40, 0)}
+        assert signals_of(conn, DAY, NEXT) == {
+            OWLS.key: {"archive": Tally(1, 60, 0)},
+            BATS.key: {"archive": Tally(1, 7, 0)},
+        }
+
+
+def test_a_total_is_added_to_posts_measured_one_by_one(
+    engine: Engine, post: Post, now: datetime
+) -> None:
+    mixed = replace(listed(OWLS, DAY, now, 40), signal="x")
+    with engine.begin() as conn:
+        posts.upsert(conn, [post, replace(post, id="2"), mixed])
+        assert signals_of(conn)[OWLS.key] == {"x": Tally(3, 46, 10)}
+
+
+def test_a_number_is_explained_by_the_posts_behind_it(
+    engine: Engine, post: Post, now: datetime
+) -> None:
+    later = Reading(now + timedelta(hours=1), 9, 9, 2)
+    unread = replace(post, id="2", reading=None, posted_at=now + timedelta(hours=1))
+    both = replace(post, signal="hn", id="3", papers=(OWLS.key, BATS.key))
+    total = listed(OWLS, DAY, now, 40)
+    with engine.begin() as conn:
+        posts.upsert(conn, [replace(post, reading=later), post, unread, both, total])
+        ids = papers.ids_of(conn, [OWLS.key, BATS.key])
+        assert posts.of_paper(conn, ids[OWLS.key], now) == [total, both, post, unread]
+        assert posts.of_paper(conn, ids[OWLS.key], None)[2].reading == later
+        assert posts.of_paper(conn, ids[OWLS.key], now - timedelta(days=1))[2].reading is None
+        assert posts.of_paper(conn, ids[BATS.key], now) == [both]
+        assert posts.of_paper(conn, 2**40, now) == []
+
+
+def test_leading_posts_are_those_counted_most(engine: Engine, post: Post, now: datetime) -> None:
+    def counted(number: int, retweets: int, **changes: object) -> Post:
+        reading = Reading(now, retweets, number)
+        return replace(post, id=str(number), reading=reading, **changes)  # type: ignore[arg-type]
+
+    with engine.begin() as conn:
+        posts.upsert(
+            conn,
+            [
+                counted(1, 5),
+                counted(2, 50, papers=(OWLS.key, BATS.key)),
+                counted(3, 3),
+                counted(4, 90, signal="hn"),
+                counted(5, 90, papers=(OLD.key,)),
+                replace(counted(6, 90), reading=None),
+                counted(7, 90, listed_on=DAY),
+            ],
+        )
+        assert posts.leading(conn, "x", DAY, DAY, 10) == ["2", "1", "3"]
+        assert posts.leading(conn, "x", DAY, DAY, 1) == ["2"]
+        later = replace(counted(3, 500), reading=Reading(now + timedelta(hours=1), 500, 0))
+        posts.upsert(conn, [later])
+        assert posts.leading(conn, "x", DAY, DAY, 10) == ["3", "2", "1"]
+
+
+def test_many_posts_take_few_statements(engine: Engine, post: Post) -> None:
+    many = [replace(post, id=str(number)) for number in range(3_000)]
+    statements: list[str] = []
+
+    def note(conn: object, cursor: object, sql: str, *_rest: object) -> None:
+        statements.append(sql)
+
+    event.listen(engine, "before_cursor_execute", note)
+    with engine.begin() as conn:
+        assert posts.upsert(conn, many) == 3_000
+        assert signals_of(conn)[OWLS.key] == {"x": Tally(3_000, 9_000, 15_000)}
+    assert len(statements) < 20
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Post]:
+    """Posts as signals would report them over some hours: one reading at each moment."""
+    begin = datetime.fromisoformat("2026-11-20T07:00:00+00:00")
+    found = []
+    for number in range(draw(st.integers(1, 5))):
+        signal = draw(st.sampled_from(["x", "hn"]))
+        day = draw(st.sampled_from([None, DAY, NEXT]))
+        hours: list[int | None] = []
+        hours += draw(st.lists(st.integers(0, 5), unique=True, max_size=3))
+        for hour in hours or [None]:
+            keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
+            counts = draw(st.tuples(st.integers(0, 99), st.integers(0, 99)))
+            reading = None if hour is None else Reading(begin + timedelta(hours=hour), *counts)
+            found.append(
+                Post(signal, str(number), tuple(keys), "", "", begin, "", reading, listed_on=day)
+            )
+    return found
+
+
+def chunked(found: Sequence[Post], size: int) -> Iterable[Sequence[Post]]:
+    return (found[start : start + size] for start in range(0, len(found), size))
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(streams(), st.randoms(use_true_random=False), st.integers(1, 20), st.integers(0, 5))
+def test_order_duplication_and_chunks_change_nothing(
+    engine: Engine, found: list[Post], shuffler: random.Random, size: int, hour: int
+) -> None:
+    as_of = datetime.fromisoformat("2026-11-20T07:00:00+00:00") + timedelta(hours=hour)
+    again = found + shuffler.sample(found, len(found) // 2)
+    shuffler.shuffle(again)
+    with engine.connect() as conn:
+        posts.upsert(conn, found)
+        at_once = (signals_of(conn, DAY, NEXT), signals_of(conn, DAY, DAY, as_of))
+        conn.rollback()
+        for chunk in chunked(again, size):
+            posts.upsert(conn, chunk)
+        assert (signals_of(conn, DAY, NEXT), signals_of(conn, DAY, DAY, as_of)) == at_once
+        conn.rollback()
