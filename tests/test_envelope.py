@@ -1,4 +1,5 @@
 import pytest
+from aiosmtplib.email import quote_address
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,12 +24,21 @@ def test_usual_addresses_fit(address: str) -> None:
         "a b@example.org",
         "a@example.org,b@example.org",
         "Ann <a@example.org>",
+        "a(comment)@example.org",
+        '"a b"@example.org',
+        "group:a@example.org",
         "a@example.org\x7f",
         "a@example.org\x00",
     ],
 )
 def test_what_could_say_more_than_an_address_does_not_fit(address: str) -> None:
     assert not fits_command(address)
+
+
+@given(st.text(st.characters(max_codepoint=127), min_size=1))
+def test_an_address_that_fits_reaches_the_server_as_it_is(address: str) -> None:
+    if fits_command(address):
+        assert quote_address(address) == f"<{address}>"
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,17 @@
 """What a mail must be to go over the wire as it is: pure checks before any server is asked."""
 
+# RFC 5322 specials that begin comments, quotes, groups and lists.
+_SPECIAL = frozenset(' <>,;:"()\\')
+
 
 def fits_command(address: str) -> bool:
     """Whether an address can stand between < and > in MAIL FROM and RCPT TO.
 
-    ASCII only: more would need a server with SMTPUTF8 (RFC 6531). No space, bracket or
-    control character, so that an address can never carry a second command.
+    ASCII only: more would need a server with SMTPUTF8 (RFC 6531). No space, quote, bracket
+    or control character, so that an address carries no second command and means itself.
     """
-    return (
-        bool(address)
-        and address.isascii()
-        and address.isprintable()
-        and not (set(address) & set(" <>,;"))
-    )
+    plain = address.isascii() and address.isprintable() and not set(address) & _SPECIAL
+    return bool(address) and plain
 
 
 def is_wire_form(message: bytes) -> bool:

@@ -111,6 +111,9 @@ def enhanced(text: str) -> tuple[int, int, int] | None:
 
 
 def one_line(code: int, text: str) -> str:
-    """A reply as one short line for the operator: printable, however hostile the server is."""
+    """A reply as one short line for the operator: printable, however hostile the server is.
+
+    A code of 0 or less was no reply and is left out.
+    """
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return f"{code} {line}".strip()[:_LONGEST_LINE]
+    return (f"{code} {line}".strip() if code > 0 else line)[:_LONGEST_LINE]

@@ -12,6 +12,7 @@ for an outcome. A line that saw a timeout, nonsense or a cancellation is never u
 import asyncio
 import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -29,7 +30,7 @@ from trendbot.envelope import fits_command, is_wire_form, transparent
 from trendbot.errors import SettingsError, TransportError
 from trendbot.model import DeliveryState, Mail, Outcome
 from trendbot.pace import Pace
-from trendbot.replies import Phase, classify, no_reply, one_line
+from trendbot.replies import Phase, classify, one_line
 from trendbot.settings import Duration, Section
 
 # RFC 5321 section 4.5.3.2: ten minutes for the reply to the dot, three for a block of data.
@@ -68,10 +69,10 @@ class SmtpSettings(Section):
     @property
     def where(self) -> str:
         """The server as people write it."""
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @model_validator(mode="after")
-    def _keep_secrets(self) -> Self:
+    def _refuse_unsafe(self) -> Self:
         if self.tls == "none" and not self.allow_insecure and not _is_loopback(self.host):
             raise ValueError(
                 f'tls: "none" would show passwords and addresses on the way to {self.host}; '
@@ -170,9 +171,10 @@ class _Crew:
                 except _Unreachable as error:
                     # The server may allow fewer connections than ours: the others go on.
                     waiting = chain([mail], waiting)
-                    refusal = refusal if self._free or self._busy else error
+                    if not self._free and not self._busy:
+                        refusal = refusal or error
                 except TransportError as error:
-                    refusal = error
+                    refusal = refusal or error
                 else:
                     self._free.append(line)
                     yield outcome
@@ -212,6 +214,7 @@ class _Line:
         self._phase = Phase.MAIL
         self._hang_ups = 0
         self._last = ""
+        self._tls_version = ""
 
     async def open(self) -> None:
         """Connect, encrypt and log in; raises _Unreachable."""
@@ -224,6 +227,8 @@ class _Line:
             await self._client.connect()
             if self._client.is_ehlo_or_helo_needed:
                 await self._client.ehlo()
+            tls = self._client.get_transport_info("ssl_object")
+            self._tls_version = tls.version() if tls else ""
         except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
             self._client.close()
             raise _Unreachable(_explain(error, self._settings)) from error
@@ -281,11 +286,9 @@ class _Line:
 
     async def _conclude(self, mail: Mail, code: int, text: str) -> Outcome:
         """Turn the last reply into an outcome, and leave the line fit for the next mail."""
-        verdict = classify(self._phase, code, text) if code else no_reply(self._phase)
-        code = max(code, 0)
-        detail = one_line(code, text) if code else one_line(0, text).removeprefix("0 ")
+        verdict = classify(self._phase, code, text)
+        detail = self._last = one_line(code, text)
         self._hang_ups = self._hang_ups + 1 if verdict.hang_up else 0
-        self._last = detail
         if verdict.hang_up:
             self._client.close()
         elif self._phase in (Phase.RCPT, Phase.DATA):
@@ -295,7 +298,7 @@ class _Line:
                 f"{self._settings.where} refuses us at {self._phase}: {detail}; no subscriber is "
                 "to blame: check [mail] sender, the login, and what the server asks of senders"
             )
-        return Outcome(mail.id, verdict.state, code, detail)
+        return Outcome(mail.id, verdict.state, max(code, 0), detail)
 
     async def _reset(self) -> None:
         """Clear the envelope of a refused recipient, so that nothing of it meets the next mail."""
@@ -315,24 +318,20 @@ class _Line:
         if not fits_command(mail.sender):
             raise TransportError(f"[mail] sender: {mail.sender!r} cannot be an envelope sender")
         limit = self._client.esmtp_extensions.get("size", "")
-        if limit.isdecimal() and 0 < int(limit) < len(mail.message):  # RFC 1870: 0 is no limit
+        # RFC 1870: up to 20 digits, and 0 is no limit.
+        if re.fullmatch("[0-9]{1,20}", limit) and 0 < int(limit) < len(mail.message):
             raise TransportError(
                 f"{self._settings.where} takes mails of at most {limit} bytes and this digest has "
                 f"{len(mail.message)}: lower [ranking] size"
             )
 
     def describe(self) -> str:
-        """One line on an open connection."""
-        tls = self._client.get_transport_info("ssl_object")
+        """One line on the connection that `open` made."""
         name = {"starttls": "STARTTLS", "implicit": "TLS"}.get(self._settings.tls)
+        encrypted = f"{name} ({self._tls_version})" if name else "not encrypted"
         user = self._settings.username
-        return ", ".join(
-            [
-                f"{self._settings.where} answers",
-                f"{name} ({tls.version()})" if name else "not encrypted",
-                f"logged in as {user}" if user else "no login",
-            ]
-        )
+        login = f"logged in as {user}" if user else "no login"
+        return f"{self._settings.where} answers, {encrypted}, {login}"
 
     async def close(self) -> None:
         """Say QUIT if there is somebody to say it to; its answer changes nothing."""
