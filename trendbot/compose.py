@@ -13,13 +13,14 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from email import policy
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import getaddresses
+from email.utils import format_datetime, getaddresses
 from enum import Enum
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
@@ -37,6 +38,10 @@ _SLOT_MARK = "\x1a"
 _ENCODED_MARK = b"=1A"
 # RFC 2045 section 6.7 (5) recommends a boundary with "=_", which no quoted-printable line holds.
 _BOUNDARY = "=_trendbot"
+# 76 and not 78, because Python folds quoted-printable bodies by it too (RFC 2045 section 6.7).
+_LONGEST_LINE = 76
+_POLICY = policy.SMTP.clone(max_line_length=_LONGEST_LINE)
+_LONGEST_MAILBOX = 320
 _LONGEST_BASE_URL = 300
 _BASE_URL = re.compile(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[A-Za-z0-9._~:/@!$&'()*+;=%-]*)?"
@@ -138,35 +143,43 @@ def header_value(value: str, key: str) -> str:
 def _compose(
     content: letter.Letter, mail: MailSection, sent_at: datetime, headers: Sequence[bytes | Slot]
 ) -> Composed:
-    message = EmailMessage(policy=policy.SMTP)
-    message["From"] = _mailbox(mail.sender, "mail.sender")
-    if mail.reply_to:
-        message["Reply-To"] = _mailbox(mail.reply_to, "mail.reply_to")
-    # Nobody's title may pass for an encoded word (RFC 2047 section 2).
-    message["Subject"] = header_value(content.subject, "the subject").replace("=?", "= ?")
-    message["Date"] = sent_at
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
-    message.set_content(content.text, cte="quoted-printable")
-    message.add_alternative(content.html, subtype="html", cte="quoted-printable")
-    message.set_boundary(_BOUNDARY)
-    head, _, body = message.as_bytes().partition(b"\r\n\r\n")
-    opening: list[bytes | Slot] = [b"To: ", Slot.RECIPIENT, b"\r\nMessage-ID: ", Slot.MESSAGE_ID]
-    first, *others = body.split(_ENCODED_MARK)
-    parts = [*opening, b"\r\n", *headers, head + b"\r\n\r\n" + first]
+    written = {"From": _written(_mailbox(mail.sender, "mail.sender"))}
+    if reply_to := _reply_to(mail):
+        written["Reply-To"] = _written(reply_to)
+    written |= {
+        "Subject": _encoded(header_value(content.subject, "the subject"), "Subject"),
+        "Date": format_datetime(sent_at),
+        "Auto-Submitted": "auto-generated",  # RFC 3834 section 5
+    }
+    first, *others = _multipart(content).split(_ENCODED_MARK)
+    parts: list[bytes | Slot] = [
+        *(b"To: ", Slot.RECIPIENT, b"\r\nMessage-ID: ", Slot.MESSAGE_ID, b"\r\n"),
+        *headers,
+        _lines(written) + first,
+    ]
     for other in others:
         parts += [b"=\r\n", Slot.TOKEN, b"=\r\n" + other]
     return Composed(tuple(parts))
 
 
+def _multipart(content: letter.Letter) -> bytes:
+    """Both parts in quoted-printable, and the headers that say so (RFC 2046 section 5.1.4)."""
+    message = EmailMessage(policy=_POLICY)
+    message.set_content(content.text, cte="quoted-printable")
+    message.add_alternative(content.html, subtype="html", cte="quoted-printable")
+    message.set_boundary(_BOUNDARY)
+    return message.as_bytes()
+
+
 def _list_headers(digest: Digest, site: Site, mail: MailSection) -> list[bytes | Slot]:
     """The headers of a list, written out because their addresses must never be folded."""
     base_url = _base_url(site)
-    back = _mailbox(mail.reply_to or mail.sender, "mail.reply_to").addr_spec
+    back = _reply_to(mail) or _mailbox(mail.sender, "mail.sender")
     slug = _slug(site.name)
     lines: list[bytes | Slot] = [
         f"List-Unsubscribe: <{base_url}/unsubscribe/".encode("ascii"),  # RFC 2369
         Slot.TOKEN,
-        f">,\r\n <mailto:{quote(back, safe='@')}?subject=unsubscribe%20".encode("ascii"),
+        f">,\r\n <mailto:{quote(back.addr_spec, safe='@')}?subject=unsubscribe%20".encode("ascii"),
         Slot.TOKEN,
         b">\r\n",
     ]
@@ -177,8 +190,32 @@ def _list_headers(digest: Digest, site: Site, mail: MailSection) -> list[bytes |
         "List-Archive": f"<{base_url}/digests/{digest.cadence}/{digest.date}>",
         "Feedback-ID": f"{digest.date:%Y%m%d}:{digest.cadence}:digest:{slug[:15]}",
     }
-    lines += [f"{name}: {value}\r\n".encode("ascii") for name, value in others.items()]
-    return lines
+    return [*lines, _lines(others)]
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
+
+
+def _encoded(value: str, name: str) -> str:
+    """`value` as a header's text, folded; in encoded words if it is not ASCII or looks like one.
+
+    The older `Header`, because `EmailMessage` loses spaces between encoded words and decodes
+    what somebody's title only quotes (RFC 2047).
+    """
+    plain = value.isascii() and "=?" not in value
+    header = Header(value, "us-ascii" if plain else "utf-8", _LONGEST_LINE, name)
+    return header.encode(linesep="\r\n")
+
+
+def _written(mailbox: Address) -> str:
+    if mailbox.display_name.isascii():
+        return str(mailbox)
+    return f"{_encoded(mailbox.display_name, 'Reply-To')} <{mailbox.addr_spec}>"
+
+
+def _reply_to(mail: MailSection) -> Address | None:
+    return _mailbox(mail.reply_to, "mail.reply_to") if mail.reply_to else None
 
 
 def _base_url(site: Site) -> str:
@@ -203,7 +240,7 @@ def _slug(name: str) -> str:
 def _mailbox(written: str, key: str) -> Address:
     """Read "Name <address>" of the settings. Raises HeaderError."""
     boxes = getaddresses([header_value(written, key)])
-    if len(boxes) != 1:
+    if len(boxes) != 1 or len(written) > _LONGEST_MAILBOX:
         raise HeaderError(f"{key} {written!r} is not one address; write Name <name@host>")
     name, spec = boxes[0]
     try:

@@ -111,7 +111,7 @@ def _translated(piece: re.Match[str]) -> str:
         return piece[0]
 
 
-class _Unreadable(Exception):  # noqa: N818  # never leaves this module
+class _Unreadable(Exception):  # never leaves this module
     """The piece holds something there is no good reading for."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from html import escape
 
 from trendbot import tex, text
 from trendbot.model import Cadence, Digest, RankedPaper, Tally
@@ -31,7 +32,7 @@ _LINK_NAMES = {"abs": "Abstract", "pdf": "PDF", "html": "HTML"}
 _HTTP_URL = re.compile(
     r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?"
 )
-_LONGEST_URL = 200
+_LONGEST_URL = 200  # as HTML
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,12 @@ def by_signal(signals: Mapping[str, Tally]) -> str:
 def links(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The links to show, each with its name; only whole http(s) addresses pass."""
     return tuple(
-        (name, given[key])
-        for key, name in _LINK_NAMES.items()
-        if key in given and len(given[key]) <= _LONGEST_URL and _HTTP_URL.fullmatch(given[key])
+        (name, given[key]) for key, name in _LINK_NAMES.items() if _is_link(given.get(key, ""))
     )
+
+
+def _is_link(url: str) -> bool:
+    return len(escape(url)) <= _LONGEST_URL and _HTTP_URL.fullmatch(url) is not None
 
 
 def introduction(ranked: int, shown: int, topics: Sequence[str]) -> str:

@@ -1,0 +1,165 @@
+"""Papers, counts and days in words."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from trendbot import wording
+from trendbot.model import Cadence, Digest, Paper, RankedPaper, Tally
+
+DAY = date(2026, 11, 20)
+COUNTED = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+
+
+def digest(cadence: Cadence, since: date, day: date = DAY) -> Digest:
+    return Digest(1, cadence, day, since, day, COUNTED, COUNTED, ())
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((2350, 288), "2,350 retweets · 288 favorites"),
+        ((1, 1), "1 retweet · 1 favorite"),
+        ((0, 0), "0 retweets · 0 favorites"),
+    ],
+)
+def test_counts(counts: tuple[int, int], said: str) -> None:
+    assert wording.counts(*counts) == said
+
+
+@pytest.mark.parametrize(
+    ("signals", "said"),
+    [
+        ({"x": Tally(12, 90, 30)}, "X: 12 posts"),
+        (
+            {"huggingface": Tally(1, 0, 41), "x": Tally(1, 2300, 200)},
+            "X: 1 post, 2,300 retweets, 200 favorites; Hugging Face: 41 favorites",
+        ),
+        ({"hotpapers": Tally(1, 5, 6)}, "Hot Papers archive, as printed (overcounts reposts)"),
+        (
+            {"new\u202e one": Tally(2, 0, 0), "x": Tally(3, 1, 0)},
+            "X: 3 posts, 1 retweet; new one: 2 posts",
+        ),
+        ({}, ""),
+    ],
+)
+def test_by_signal(signals: dict[str, Tally], said: str) -> None:
+    assert wording.by_signal(signals) == said
+
+
+@pytest.mark.parametrize(
+    ("authors", "said"),
+    [
+        ((), ""),
+        (("A. Lee", "B. Ray"), "A. Lee, B. Ray"),
+        (tuple("ABCD"), "A, B, C, D"),
+        (tuple("ABCDE"), "A, B, C and 2 others"),
+        (("Erd\\H{o}s  P.", "Eve\r\nBcc: x"), "Erdős P., Eve Bcc: x"),
+    ],
+)
+def test_byline(authors: tuple[str, ...], said: str) -> None:
+    assert wording.byline(authors) == said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "https://example.org/a b",
+        'https://example.org/"onclick=',
+        "https://example.org/<script>",
+        "https://user@example.org/",
+        "https://example.org/\nx",
+        "//example.org/a",
+        "ftp://example.org",
+        "https://",
+        "https://exämple.org",
+        "https://example.org/" + "a" * 200,
+        "",
+    ],
+)
+def test_links_that_are_not_plain_http_are_not_shown(url: str) -> None:
+    assert wording.links({"abs": url, "pdf": "https://example.org/p.pdf?a=1&b=2#c"}) == (
+        ("PDF", "https://example.org/p.pdf?a=1&b=2#c"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "heading", "filed"),
+    [
+        (digest(Cadence.DAILY, DAY), "Daily digest, Friday 20 November 2026", "20 Nov 2026"),
+        (
+            digest(Cadence.WEEKLY, date(2026, 11, 14)),
+            "Weekly digest, 14 to 20 November 2026",
+            "20 Nov 2026",
+        ),
+        (
+            digest(Cadence.WEEKLY, date(2026, 10, 29), date(2026, 11, 4)),
+            "Weekly digest, 29 October to 4 November 2026",
+            "4 Nov 2026",
+        ),
+        (
+            digest(Cadence.WEEKLY, date(2025, 12, 28), date(2026, 1, 3)),
+            "Weekly digest, 28 December 2025 to 3 January 2026",
+            "3 Jan 2026",
+        ),
+        (
+            digest(Cadence.MONTHLY, date(2026, 11, 1), date(2026, 11, 30)),
+            "Monthly digest, November 2026",
+            "Nov 2026",
+        ),
+    ],
+)
+def test_days(made: Digest, heading: str, filed: str) -> None:
+    assert wording.heading(made) == heading
+    assert wording.filed(made) == filed
+
+
+def test_moments_are_said_in_utc() -> None:
+    when = datetime(2026, 11, 20, 8, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert wording.moment(when) == "20 November 2026, 06:30 UTC"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "topics", "said"),
+    [
+        ((20, 20), (), "The 20 papers with the most retweets and favorites."),
+        ((1, 1), (), "The one paper with the most retweets and favorites."),
+        (
+            (20, 4),
+            ("cs.CL", "math"),
+            "Of the 20 papers with the most retweets and favorites, "
+            "the 4 in your topics: cs.CL, math.",
+        ),
+        ((20, 0), ("math",), "No paper was ranked in math."),
+        ((0, 0), (), "No paper was ranked."),
+    ],
+)
+def test_introduction(numbers: tuple[int, int], topics: tuple[str, ...], said: str) -> None:
+    assert wording.introduction(*numbers, topics) == said
+
+
+def test_an_entry_is_bounded_whatever_the_paper_is() -> None:
+    paper = Paper(
+        source="arxiv",
+        id="2611.00001",
+        title="T" * 5000,
+        authors=("N" * 5000,) * 3000,
+        categories=("c" * 5000,) * 300,
+        announced=DAY,
+        abstract="a" * 50_000,
+        links={"abs": "https://example.org/2611.00001"},
+    )
+    entry = wording.entry(RankedPaper(1, paper, 10**12, 10**12, 0, {}))
+    assert len(entry.title) == wording.LONGEST_TITLE
+    assert len(entry.authors) < 220
+    assert len(entry.categories) < 120
+    assert len(entry.abstract) == wording.LONGEST_ABSTRACT
+    assert entry.url == "https://example.org/2611.00001"
+
+
+def test_a_title_of_nothing_visible_is_replaced_by_the_key() -> None:
+    paper = Paper("arxiv", "2611.00001", "\u200b\u202e ", (), (), DAY)
+    entry = wording.entry(RankedPaper(1, paper, 1, 1, 0, {}))
+    assert entry.title == "arxiv:2611.00001"
+    assert entry.url == ""
