@@ -68,7 +68,7 @@ class Page:
         return text.removeprefix("\ufeff")
 
 
-class Failure(Exception):  # noqa: N818  (it is a cause: errors are raised by the adapters' classes)
+class Failure(Exception):
     """Why a request brought no page: the `__cause__` of every error `Fetcher.get` raises.
 
     `status` is the HTTP status, 0 where no complete answer came. `again` tells whether
@@ -142,6 +142,12 @@ class Fetcher:
                 return self._try_often(address, accept, delay)
         except Failure as failure:
             raise error(f"{_shown(url)}: {failure}") from failure
+
+    def forget(self, page: Page) -> None:
+        """Ask for `page` unconditionally next time: it made no sense, so 304 must not revive it."""
+        with self._lock:
+            for key in [key for key in self._remembered if key[0] == page.url]:
+                del self._remembered[key]
 
     def close(self) -> None:
         """Close every connection."""

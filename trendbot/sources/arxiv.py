@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from trendbot.context import Context
 from trendbot.errors import SourceError
-from trendbot.fetch import Failure, Fetcher
+from trendbot.fetch import Failure, Fetcher, Page
 from trendbot.model import Paper
 from trendbot.settings import HttpUrl, Section
 from trendbot.sources.arxiv_feeds import (
@@ -38,7 +38,6 @@ PAGE_SIZE = 2000  # entries per page of a listing; the API's limit as well
 MOST_PAGES = 10
 SERVICES = {"listing": HTML, "rss": XML, "api": XML}
 EMPTY_ANSWERS = 3  # the API now and then answers a page of nothing: lukasschwab/arxiv.py#129
-_OF_ONE_PAGE = (200, 400, 404, 410)  # every other failure is the whole service's
 
 Read = TypeVar("Read")
 log = logging.getLogger(__name__)
@@ -75,7 +74,7 @@ class ArxivSettings(Section):
     api_url: HttpUrl = "https://export.arxiv.org/api/query"
     rss_url: HttpUrl = "https://rss.arxiv.org/rss"
     categories: Categories = ("cs.LG", "cs.CL", "cs.CV", "cs.AI", "stat.ML")
-    delay: float = Field(15, ge=0, le=300)
+    delay: float = Field(default=15, ge=0, le=300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +177,12 @@ class _Visit:
             except SourceError as cause:
                 causes.append(cause)
                 continue
-            if papers is not None:
-                if causes:
-                    log.warning("arXiv %s on %s: a feed stood in for: %s", category, day, causes[0])
-                return papers
+            # Where a page of this category does not exist, "nothing found" is no quiet day.
+            if papers is None or (not papers and any(map(_is_of_one_page, causes))):
+                continue
+            if causes:
+                log.warning("arXiv %s on %s: a feed stood in for: %s", category, day, causes[0])
+            return papers
         reasons = ". ".join(map(str, causes))
         raise SourceError(f"arXiv {category} on {day}: {reasons}") from causes[-1]
 
@@ -197,7 +198,9 @@ class _Visit:
     def _from_feed(self, category: str, day: date) -> tuple[Paper, ...] | None:
         """Return None where the feed has another day, or nothing: feeds go empty without reason."""
         url = f"{self._settings.rss_url}/{category}"
-        feed = _once(self._feeds, category, lambda: self._read("rss", url, {}, parse_rss))
+        feed = _once(
+            self._feeds, category, lambda: self._parsed(self._ask("rss", url, {}), url, parse_rss)
+        )
         return (feed.papers or None) if feed.date == day else None
 
     def _from_api(self, category: str, day: date) -> tuple[Paper, ...]:
@@ -224,10 +227,12 @@ class _Visit:
         }
         url = self._settings.api_url
         for _ in range(EMPTY_ANSWERS):
-            page = self._read("api", url, params, lambda xml: parse_results(xml, day))
-            if page.papers or page.total <= start:
-                return page
-        raise SourceError(f"{url}: says {page.total} entries, found {start}")
+            page = self._ask("api", url, params)
+            results = self._parsed(page, url, lambda xml: parse_results(xml, day))
+            if results.papers or results.total <= start:
+                return results
+            self._fetcher.forget(page)
+        raise SourceError(f"{url}: says {results.total} entries, found {start}")
 
     def _listing(
         self, url: str, query: Callable[[int], dict[str, str]], day: date | None
@@ -235,7 +240,7 @@ class _Visit:
         """Return a listing in full, from as many pages as it has."""
         pages: list[ListingPage] = []
         for number in range(1, MOST_PAGES + 1):
-            pages.append(self._read("listing", url, query(number), parse_listing))
+            pages.append(self._parsed(self._ask("listing", url, query(number)), url, parse_listing))
             wanted = day or pages[0].date
             if pages[-1].date != wanted:
                 raise SourceError(f"{url}: is of {pages[-1].date} where {wanted} was asked for")
@@ -246,14 +251,12 @@ class _Visit:
         found = sum(page.entries for page in pages)
         raise SourceError(f"{url}: says {pages[0].total} entries, found {found}")
 
-    def _read(
-        self, service: str, url: str, params: dict[str, str], parse: Callable[[str], Read]
-    ) -> Read:
-        """Ask `service` (listing, rss or api) and parse its answer; SourceError names the URL."""
+    def _ask(self, service: str, url: str, params: dict[str, str]) -> Page:
+        """Ask one of SERVICES, unless it proved to be down."""
         if service in self._down:
-            raise SourceError(f"the {service} was not asked again, it does not answer")
+            raise SourceError(f"{self._down[service]} (not asked again)")
         try:
-            page = self._fetcher.get(
+            return self._fetcher.get(
                 url,
                 params=params,
                 accept=SERVICES[service],
@@ -261,13 +264,22 @@ class _Visit:
                 error=SourceError,
             )
         except SourceError as error:
-            if isinstance(error.__cause__, Failure) and error.__cause__.status not in _OF_ONE_PAGE:
+            if not _is_of_one_page(error):
                 self._down[service] = error
             raise
+
+    def _parsed(self, page: Page, url: str, parse: Callable[[str], Read]) -> Read:
         try:
             return parse(page.text)
         except SourceError as error:
+            self._fetcher.forget(page)
             raise SourceError(f"{url}: {error}") from error
+
+
+def _is_of_one_page(error: SourceError) -> bool:
+    """Tell a failure of one page from one of the whole service: it is down, or refuses us."""
+    failure = error.__cause__
+    return isinstance(failure, Failure) and failure.status in (200, 400, 404, 410)
 
 
 def _new_query(number: int) -> dict[str, str]:

@@ -57,16 +57,20 @@ def parse_listing(html: str) -> ListingPage:
 
     Raises SourceError naming what the page lacks.
     """
+    if "</html>" not in html:
+        raise SourceError("page is cut off: no </html>")
     soup = BeautifulSoup(html, "html.parser")  # 1,000 papers take 2 s; a SoupStrainer saves little
-    day = _date_of(soup)
-    parts = tuple(_part(section, day) for section in soup.select("dl#articles"))
+    # Taken out, so that what authors wrote does not stand in for what arXiv says.
+    sections = [section.extract() for section in soup.select("dl#articles")]
     text = soup.get_text(" ")
-    total = re.search(r"Total of (\d{1,6}) entries", text)
-    if not parts and not re.search(r"No (further )?updates", text):
+    totals = set(re.findall(r"Total of (\d{1,6}) entries", text))
+    if not sections and not re.search(r"No (further )?updates", text):
         raise SourceError("no dl#articles and no 'No updates' line")
-    if parts and not total:
-        raise SourceError("no 'Total of N entries'")
-    return ListingPage(day, int(total[1]) if total else 0, parts)
+    if len(totals) > 1 or (sections and not totals):
+        raise SourceError("no single 'Total of N entries'")
+    day = _date_of(soup)
+    parts = tuple(_part(section, day) for section in sections)
+    return ListingPage(day, int(totals.pop()) if totals else 0, parts)
 
 
 def gathered(pages: Sequence[ListingPage]) -> tuple[Paper, ...] | None:
@@ -79,11 +83,13 @@ def gathered(pages: Sequence[ListingPage]) -> tuple[Paper, ...] | None:
     reached = any(part.kind == "replacement" for part in parts)
     if not reached and sum(part.shown for part in parts) < pages[0].total:
         return None
+    said = {part.kind: part.total for part in parts}
     for kind in ("new", "cross"):
-        said = {part.total for part in parts if part.kind == kind} or {0}
         found = sum(part.shown for part in parts if part.kind == kind)
-        if said != {found}:
-            raise SourceError(f"says {max(said)} {kind} submissions, found {found}")
+        if found != said.get(kind, 0):
+            raise SourceError(f"says {said[kind]} {kind} submissions, found {found}")
+    if sum(said.values()) != pages[0].total:
+        raise SourceError(f"says {pages[0].total} entries, its sections {sum(said.values())}")
     return tuple(paper for part in parts for paper in part.papers)
 
 
