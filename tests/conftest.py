@@ -3,9 +3,7 @@
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,8 +11,15 @@ import pytest
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
 
 from trendbot.store.engine import connect, open_store
+from trendbot.store.schema import REVISION, metadata
 
-_numbers = count(1)
+_END_ALL_OTHERS = text(
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+_COUNT_FROM_ONE = text(
+    "SELECT setval(quote_ident(sequencename)::regclass, 1, false) FROM pg_sequences"
+)
 
 # Nothing of it outlives the tests, so it need not reach the disk; and a server that lives
 # far from UTC shows every time that is read without its zone.
@@ -24,20 +29,6 @@ synchronous_commit = off
 full_page_writes = off
 timezone = 'Asia/Kolkata'
 """
-
-
-def _administer(server: URL, command: str) -> None:
-    engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with engine.connect() as conn:
-        conn.execute(text(command))
-
-
-@contextmanager
-def _database(server: URL, template: str) -> Iterator[str]:
-    name = f"test_{next(_numbers)}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server.set(database=name).render_as_string(hide_password=False)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -75,32 +66,33 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql_server: URL) -> str:
-    """The name of a migrated PostgreSQL database to copy."""
-    _administer(postgresql_server, "CREATE DATABASE template_trendbot")
-    url = postgresql_server.set(database="template_trendbot")
-    open_store(url.render_as_string(hide_password=False), Path()).dispose()
-    return "template_trendbot"
+def postgresql(postgresql_server: URL) -> Iterator[Engine]:
+    """A migrated PostgreSQL database that the tests share, one after the other."""
+    engine = open_store(_text(postgresql_server), Path())
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
 def empty_postgresql(postgresql_server: URL) -> Iterator[str]:
     """The address of a PostgreSQL database without any table."""
-    with _database(postgresql_server, "template0") as url:
-        yield url
+    admin = create_engine(postgresql_server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as conn:
+        conn.execute(text("CREATE DATABASE bare TEMPLATE template0"))
+        yield _text(postgresql_server.set(database="bare"))
+        conn.execute(text("DROP DATABASE bare WITH (FORCE)"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty, migrated database, once of each kind."""
     if request.param == "sqlite":
         template = request.getfixturevalue("sqlite_template")
         shutil.copyfile(template, tmp_path / "trendbot.db")
-        yield f"sqlite:///{tmp_path}/trendbot.db"
-        return
-    template = request.getfixturevalue("postgresql_template")
-    with _database(request.getfixturevalue("postgresql_server"), template) as url:
-        yield url
+        return f"sqlite:///{tmp_path}/trendbot.db"
+    shared: Engine = request.getfixturevalue("postgresql")
+    _empty(shared)
+    return _text(shared.url)
 
 
 @pytest.fixture
@@ -109,3 +101,17 @@ def engine(database_url: str, tmp_path: Path) -> Iterator[Engine]:
     engine = connect(database_url, tmp_path)
     yield engine
     engine.dispose()
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def _empty(engine: Engine) -> None:
+    """Make a database as new, whatever the last test left; a new one takes ten times as long."""
+    with engine.begin() as conn:
+        conn.execute(_END_ALL_OTHERS)
+        for table in reversed(metadata.sorted_tables):
+            conn.execute(table.delete())
+        conn.execute(_COUNT_FROM_ONE)
+        conn.execute(text("UPDATE alembic_version SET version_num = :now"), {"now": REVISION})
