@@ -346,6 +346,22 @@ def test_a_server_that_will_not_talk_is_no_readers_fault(script: Script, message
     assert server.mails == []
 
 
+def test_a_server_gone_in_the_middle_stops_the_run() -> None:
+    taken = []
+
+    def lazily() -> Iterator[Mail]:
+        for each in mails(9):
+            taken.append(each.id)
+            yield each
+
+    script = {"RCPT": [None, "421 shutting down"], "CONNECT": [None, "554 closed"]}
+    with Smtpd(script) as server:
+        found, message = until_refused(smtp(server).send(lazily()))
+    assert found == {1: SENT, 2: DEFERRED}
+    assert taken == [1, 2, 3]
+    assert "554 closed" in message
+
+
 def test_fewer_connections_than_wished_still_send_everything() -> None:
     full = "421 4.7.0 too many connections"
     with Smtpd({"CONNECT": [None, full, full]}) as server:
@@ -495,6 +511,9 @@ def test_insecure_can_be_allowed() -> None:
     assert read(table).allow_insecure
 
 
-def test_a_missing_ca_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_ca_file_that_is_none_is_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "nowhere.pem").write_text(content)
     with pytest.raises(SettingsError, match=r"nowhere\.pem"):
         Smtp(read({"ca_file": "nowhere.pem"}), context(tmp_path))

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -32,6 +31,7 @@ from trendbot.model import DeliveryState, Mail, Outcome
 from trendbot.pace import Pace
 from trendbot.replies import Phase, classify, one_line
 from trendbot.settings import Duration, Section
+from trendbot.transports.smtp_trouble import explain
 
 # RFC 5321 section 4.5.3.2: ten minutes for the reply to the dot, three for a block of data.
 # A shorter wait for the dot is the classic source of mails sent twice (RFC 1047).
@@ -47,7 +47,7 @@ _LABEL = r"[A-Za-z0-9_-]{1,63}"
 class SmtpSettings(Section):
     """Which server takes our mails, and how fast. `rate` is mails per second, 0 no limit.
 
-    `ca_file` names the only authorities trusted, for a server with a certificate of its own.
+    `ca_file` names authorities to trust besides the system's, for a certificate of one's own.
     """
 
     host: str = Field(
@@ -231,7 +231,7 @@ class _Line:
             self._tls_version = tls.version() if tls else ""
         except (aiosmtplib.SMTPException, OSError, UnicodeError) as error:
             self._client.close()
-            raise _Unreachable(_explain(error, self._settings)) from error
+            raise _Unreachable(explain(error, self._settings.host, self._settings.where)) from error
 
     async def deliver(self, mail: Mail) -> Outcome:
         """Hand one mail over; raises TransportError where it was not, and could not be."""
@@ -366,45 +366,13 @@ def _is_loopback(host: str) -> bool:
 def _tls_context(settings: SmtpSettings, home: Path) -> ssl.SSLContext | None:
     if settings.tls == "none":
         return None
-    if settings.ca_file is None:
-        return ssl.create_default_context()
-    file = home / settings.ca_file.expanduser()
-    try:
-        return ssl.create_default_context(cafile=file)
-    except OSError as error:  # ssl.SSLError is one
-        raise SettingsError(
-            f"[mail.smtp] ca_file: {file} cannot be read as PEM certificates: {error}"
-        ) from error
-
-
-def _explain(error: Exception, settings: SmtpSettings) -> str:
-    """Why a connection did not come about, and which setting to look at."""
-    where = settings.where
-    cause = error.__cause__ if isinstance(error, aiosmtplib.SMTPConnectError) else error
-    match cause or error:
-        case ssl.SSLCertVerificationError() as failure:
-            return (
-                f"{where} shows a certificate that cannot be trusted: {failure.verify_message}; "
-                "correct [mail.smtp] host, or name its authority in ca_file"
-            )
-        case ssl.SSLError() as failure:
-            return (
-                f"{where} does not speak TLS as expected ({failure.reason}); [mail.smtp] tls is "
-                'usually "starttls" on port 587 and "implicit" on port 465'
-            )
-        case socket.gaierror() | UnicodeError():
-            return f"{settings.host} is not known to DNS; check [mail.smtp] host"
-        case ConnectionRefusedError():
-            return f"nothing listens on {where}; check [mail.smtp] host and port"
-        case aiosmtplib.SMTPAuthenticationError() as refusal:
-            reply = one_line(refusal.code, refusal.message)
-            return f"{where} refuses the login: {reply}; check [mail.smtp] username and password"
-        case aiosmtplib.SMTPResponseException() as refusal:
-            return f"{where} refuses to talk to us: {one_line(refusal.code, refusal.message)}"
-        case TimeoutError():
-            return (
-                f"{where} does not answer; check [mail.smtp] host, port and tls "
-                '(port 465 wants "implicit"), and whether a firewall blocks it'
-            )
-        case other:
-            return f"{where}: {other}; check [mail.smtp] port, tls and username"
+    context = ssl.create_default_context()
+    if settings.ca_file is not None:
+        file = home / settings.ca_file.expanduser()
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:  # ssl.SSLError is one
+            raise SettingsError(
+                f"[mail.smtp] ca_file: {file} cannot be read as PEM certificates: {error}"
+            ) from error
+    return context
