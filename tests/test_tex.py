@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from trendbot.tex import LONGEST, readable
 
-
 SIGNS = (
     r"\ $ { } ^ _ & % # ~ ` ' [ ] ( ) $$ \( \) \[ \] \' \" \c \frac \sqrt \hat \text \left \right."
     r" \begin{a} \end{a} \verb| \cite{ \emph{ \mathbb{ \not \\ \\$ a b 1 é"

@@ -50,6 +50,7 @@ _ROOMS = (
     _Room(100, wording.LONGEST_ABSTRACT, wording.LONGEST_TITLE),
     _Room(100, 220, wording.LONGEST_TITLE),
     _Room(40, 220, wording.LONGEST_TITLE),
+    _Room(30, 220, wording.LONGEST_TITLE),
     _Room(20, 220, wording.LONGEST_TITLE),
     _Room(20, 120, 200),
     _Room(10, 120, 120),
@@ -136,9 +137,13 @@ def _templates() -> Environment:
     return templates
 
 
-def _wrapped(said: str, indent: int = 0) -> str:
-    """The text in lines of 72, each begun with `indent` spaces."""
+def _wrapped(said: str, indent: int = 0, hanging: bool = False) -> str:
+    """The text in lines of 72, indented by so many spaces, `hanging` all but the first."""
     margin = " " * indent
     return fill(
-        said, _LINE, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+        said,
+        _LINE,
+        initial_indent="" if hanging else margin,
+        subsequent_indent=margin,
+        break_on_hyphens=False,
     )
