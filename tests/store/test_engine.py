@@ -181,6 +181,22 @@ def test_many_may_open_a_new_store_at_once(empty_postgresql: str, tmp_path: Path
             assert {opening.result(timeout=60) for opening in openings} == {REVISION}
 
 
+def test_a_new_file_another_process_is_writing_to_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sqlite3.connect(tmp_path / "new.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        other.close()
+
+    monkeypatch.setattr("trendbot.store.engine.sleep", sleep)
+    open_store("sqlite:///new.db", tmp_path).dispose()
+    assert len(waits) == 1
+
+
 def test_sqlite_is_durable_and_checks_references(sqlite: Engine) -> None:
     with sqlite.connect() as conn:
         pragmas = {

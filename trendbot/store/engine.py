@@ -9,7 +9,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     URL,
@@ -247,12 +248,27 @@ def _database_file(path: Path) -> Path:
     return path
 
 
-def _prepare_sqlite(dbapi: Any, _record: object) -> None:
+def _prepare_sqlite(dbapi: sqlite3.Connection, _record: object) -> None:
     # The documented way to real transactions: sqlite3 begins none, _begin_sqlite does.
     dbapi.isolation_level = None
-    dbapi.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(dbapi)
     dbapi.execute("PRAGMA synchronous=FULL")
     dbapi.execute("PRAGMA foreign_keys=ON")
+
+
+def _switch_to_wal(dbapi: sqlite3.Connection) -> None:
+    # Of two processes that open a new file at once, SQLite turns one away without waiting,
+    # whatever the busy timeout: each would hold a lock the other needs.
+    until = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            dbapi.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or monotonic() > until:
+                raise
+            sleep(0.05)
+        else:
+            return
 
 
 def _begin_sqlite(conn: Connection) -> None:
