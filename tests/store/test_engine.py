@@ -71,7 +71,16 @@ def test_an_up_to_date_store_opens_without_alembic(database_url: str, tmp_path: 
 
 @pytest.mark.parametrize(
     "url",
-    ["mysql://u:hush@localhost/x", "sqlite://", "sqlite:///:memory:", "hush", "", "pg://[hush/x"],
+    [
+        "mysql://u:hush@localhost/x",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///trendbot.db?key=hush",
+        "postgresql://u:hush@localhost:port/x",
+        "pg://[hush/x",
+        "hush",
+        "",
+    ],
 )
 def test_other_databases_are_wrong_settings(url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^database\.url: ") as caught:
@@ -310,6 +319,18 @@ def test_a_full_disk_is_told(sqlite: Engine) -> None:
         sqlite, "PRAGMA max_page_count=1", fill + "LIMIT 9999) SELECT randomblob(500) FROM n"
     )
     assert explain(error) == "the disk is full; free some space and try again"
+
+
+def test_an_unknown_option_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match='refused: invalid connection option "colour"'):
+        open_store("postgresql://reader:hush@localhost/papers?colour=red", tmp_path)
+
+
+def test_a_server_that_went_away_is_told(empty_postgresql: str, tmp_path: Path) -> None:
+    engine = connect(empty_postgresql, tmp_path)
+    error = _failure(engine, "SELECT pg_terminate_backend(pg_backend_pid())")
+    engine.dispose()
+    assert explain(error).startswith("the database cannot be reached; is it running")
 
 
 def test_a_lock_is_told(sqlite: Engine) -> None:

@@ -1,6 +1,8 @@
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -137,6 +139,25 @@ def test_more_papers_than_a_statement_has_variables(engine: Engine, now: datetim
         assert list(papers.by_id(conn, ids.values()).values()) == many
     assert len(ids) == 2_500
     assert len(statements) < 40
+
+
+def test_two_who_store_the_same_papers_do_not_disturb_each_other(
+    engine: Engine, now: datetime
+) -> None:
+    many = [replace(GRAPHS, id=str(number)) for number in range(50)]
+    start = Barrier(2)
+
+    def store(found: Sequence[Paper]) -> int:
+        start.wait(timeout=30)
+        with engine.begin() as conn:
+            return papers.upsert(conn, found, now)
+
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(store, many), pool.submit(store, many[::-1])]:
+            one.result(timeout=60)
+    with engine.connect() as conn:
+        assert len(stored(conn)) == 50
+        assert {paper.categories for paper in stored(conn)} == {GRAPHS.categories}
 
 
 @settings(

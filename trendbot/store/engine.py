@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from trendbot.errors import SettingsError, StoreError
 from trendbot.folders import folder
@@ -128,17 +128,15 @@ def upgrade(engine: Engine) -> None:
     Raises StoreError where the database is newer than this trendbot.
     """
     # Alembic takes a moment to import, and hardly ever has something to do.
-    from alembic.script import ScriptDirectory
-
-    from alembic import command
+    from alembic import command, script
 
     with engine.begin() as conn:
         if conn.dialect.name == "postgresql":
             conn.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
         config = alembic_config(conn)
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        migrations = script.ScriptDirectory.from_config(config).walk_revisions()
         found = _revision(conn)
-        if found is not None and found not in known:
+        if found is not None and found not in {one.revision for one in migrations}:
             raise StoreError(
                 f"the database is at revision {found}, newer than this trendbot knows "
                 f"({REVISION}); upgrade trendbot, or use another database"
@@ -174,24 +172,24 @@ def explain(error: SQLAlchemyError) -> str:
                 return advice
         return f"the database refused: {_one_line(cause)}"
     if cause is not None:
-        return _explain_postgresql(cause)
+        return _explain_postgresql(cause, isinstance(error, OperationalError))
     return f"the database cannot be used: {_one_line(error)}"
 
 
-def _explain_postgresql(cause: BaseException) -> str:
+def _explain_postgresql(cause: BaseException, operational: bool) -> str:
     state = getattr(cause, "sqlstate", None)
     # The primary message alone: the detail below it shows the row.
     line = getattr(getattr(cause, "diag", None), "message_primary", None) or _one_line(cause)
     if state in _POSTGRESQL_ADVICE:
         return _POSTGRESQL_ADVICE[state]
+    if not operational or (state and state[:2] not in ("08", "57")):
+        return f"the database refused: {line}"
     # libpq gives no SQLSTATE for a connection that failed, only the server's words.
     if "password" in line:
         return f"{_POSTGRESQL_ADVICE['28P01']} ({line})"
-    if state is None and 'database "' in line and "does not exist" in line:
+    if 'database "' in line and "does not exist" in line:
         return f"{_POSTGRESQL_ADVICE['3D000']} ({line})"
-    if state is None or state[:2] in ("08", "57"):
-        return f"the database cannot be reached; is it running, is database.url right? ({line})"
-    return f"the database refused: {line}"
+    return f"the database cannot be reached; is it running, is database.url right? ({line})"
 
 
 def _one_line(error: BaseException) -> str:
@@ -228,6 +226,8 @@ def _connect_sqlite(url: URL, home: Path) -> Engine:
             "such as sqlite:///trendbot.db"
         )
     if "uri" not in url.query:
+        if url.query:
+            raise SettingsError("database.url: leave out what follows the ?; SQLite needs nothing")
         url = url.set(database=str(_database_file(home / url.database)))
     plain = create_engine(
         url.set(drivername="sqlite"),
