@@ -152,12 +152,18 @@ def test_a_stale_page_yields_nothing_of_later_days(build: Build, upstream: Upstr
 
     assert ids(build("cs.CV").fetch(TODAY, TODAY)) == []
     assert ids(build("cs.CV").fetch(YESTERDAY, TODAY)) == ["2611.09002"]
+    assert upstream.asked("/catchup/*") == []
 
 
 def test_long_ago_cannot_be_listed(build: Build, upstream: Upstream) -> None:
     with pytest.raises(SourceError, match="arXiv lists the last 90 days; ask from 2026-08-22 on"):
         list(build().fetch(date(2026, 8, 21), TODAY))
     assert upstream.requests == []
+
+
+def test_today_is_what_it_is_in_new_york(build: Build, upstream: Upstream) -> None:
+    upstream.world.now = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)  # 20:30 on the 19th there
+    assert "2611.10003" in ids(build("cs.CV").fetch(date(2026, 8, 21), TODAY))
 
 
 def test_a_day_on_several_pages(build: Build, upstream: Upstream) -> None:
@@ -237,6 +243,23 @@ def test_one_page_without_sense_is_replaced_by_the_feeds(build: Build, upstream:
     assert set(found[2:]) == {"2611.10001", "2611.10002", "2611.10004", "2611.10005"}
     assert len(upstream.asked("arxiv_api")) == 1
     assert len(upstream.asked("/list/*")) == 2
+
+
+def test_a_page_of_another_day_is_not_taken(build: Build, upstream: Upstream) -> None:
+    page = Path(__file__).parent / "data" / "list_new.html"  # of 20 November
+    upstream.fault("/catchup/*", "malformed", body=page.read_bytes(), times=None)
+
+    assert ids(build("cs.CV").fetch(YESTERDAY, YESTERDAY)) == ["2611.09002"]
+    assert len(upstream.asked("arxiv_api")) == 1
+
+
+def test_a_page_without_sense_is_asked_for_anew(build: Build, upstream: Upstream) -> None:
+    upstream.fault("/list/cs.CV/new", "malformed")
+
+    for _ in range(2):
+        assert ids(build("cs.CV").fetch(TODAY, TODAY)) == ["2611.10003"]
+    asked = upstream.asked("/list/cs.CV/new")
+    assert ["if-none-match" in request.headers for request in asked] == [False, False]
 
 
 def test_who_refuses_is_not_asked_again(build: Build, upstream: Upstream) -> None:
