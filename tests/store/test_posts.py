@@ -195,6 +195,25 @@ def test_a_number_is_explained_by_the_posts_behind_it(
         assert posts.of_paper(conn, 2**40, now) == []
 
 
+def test_a_digest_is_counted_at_its_newest_reading(
+    engine: Engine, post: Post, now: datetime
+) -> None:
+    hours = [now + timedelta(hours=number) for number in range(4)]
+    with engine.begin() as conn:
+        posts.upsert(conn, [replace(post, reading=Reading(hour, 1, 1)) for hour in hours[:3]])
+        posts.upsert(
+            conn, [replace(post, id="2", papers=(BATS.key,), reading=Reading(hours[3], 1, 1))]
+        )
+        ids = papers.ids_of(conn, KEYS)
+        owls, bats, old = (ids[key] for key in KEYS)
+        late = now + timedelta(days=1)
+        assert posts.newest_reading(conn, [owls, old], late) == hours[2]
+        assert posts.newest_reading(conn, [owls, bats], late) == hours[3]
+        assert posts.newest_reading(conn, [owls, bats], hours[1]) == hours[1]
+        assert posts.newest_reading(conn, [old], late) == late
+        assert posts.newest_reading(conn, [], late) == late
+
+
 def test_leading_posts_are_those_counted_most(engine: Engine, post: Post, now: datetime) -> None:
     def counted(number: int, retweets: int, **changes: object) -> Post:
         reading = Reading(now, retweets, number)
