@@ -12,17 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "trendbot"
 LAYERS = (
     ("", "errors", "folders", "model"),
     (
-        "addresses",
-        "answers",
-        "compose",
-        "due",
-        "hotpapers",
-        "letter",
-        "links",
-        "ranking",
-        "replies",
-        "settings",
-        "wording",
+        *("addresses", "answers", "compose", "due", "envelope", "forms", "hotpapers", "letter"),
+        *("links", "pace", "ranking", "replies", "settings", "tex", "text", "tokens", "wording"),
     ),
     ("fetch", "context", "sources", "signals", "transports", "store"),
     ("collect", "deliver", "subscribe"),
@@ -30,10 +21,7 @@ LAYERS = (
     ("pipeline",),
     ("cli", "cli_subscribers", "terminal", "daemon", "demo", "doctor", "reports", "web"),
 )
-PURE = {"tex", "text", "tokens"}
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names} | dict.fromkeys(
-    PURE, 1
-)
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Within the layer of adapters: who may import whom.
 SIBLINGS = {
     ("context", "fetch"),

@@ -161,16 +161,22 @@ def digest() -> None:
 @click.pass_obj
 def digest_show(config: Path | None, day: date, cadence: str, form: str) -> None:
     """Show a stored digest in one of its forms."""
-    from trendbot import compose, reports
+    from trendbot import forms, reports
 
     app = open_app(config)
     found = _digest(app, cadence, day)
+    site = app.settings.site
     if form == "json":
         with app.engine.connect() as conn:
             print_json(reports.digest_document(conn, found))
-    else:
-        settings = app.settings
-        click.echo(compose.show(found, form, settings.site, settings.mail), nl=False)
+        return
+    shown = {
+        "text": lambda: forms.text(found, site),
+        "html": lambda: forms.html(found, site),
+        "markdown": lambda: forms.markdown(found),
+        "eml": lambda: forms.eml(found, site, app.settings.mail),
+    }
+    click.echo(shown[form](), nl=False)
 
 
 @cli.command()

@@ -1,6 +1,8 @@
 """The whole job once, offline, with sample papers, in a folder of its own."""
 
 import shlex
+import shutil
+import sys
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -78,7 +80,8 @@ def _tell(
 ) -> None:
     mails = sorted(_mails(home))
     new = len(mails) - len(before)
-    here = f"trendbot --config {shlex.quote(str(config))}"
+    program = "trendbot" if shutil.which("trendbot") else shlex.quote(sys.argv[0])
+    here = f"{program} --config {shlex.quote(str(config))}"
     lines = [
         f"\nThe {made.outcome} digest of {last_day()} has "
         f"{len(made.digest.papers) if made.digest else 0} papers; {new} mails were sent now.",
@@ -89,6 +92,6 @@ def _tell(
         f"  {here} digest show --date {last_day()} --format html > digest.html",
         f"  {here} status",
         f"  {here} rank --date {last_day()} --cadence weekly",
-        "  trendbot init          # settings of your own, then: trendbot doctor",
+        f"  {program} init          # settings of your own, then: {program} doctor",
     ]
     console.print(Text("\n".join(lines)), soft_wrap=True)

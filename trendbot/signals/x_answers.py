@@ -18,7 +18,7 @@ POST_ID = re.compile(r"[0-9]{1,20}")
 TOMORROW = "trendbot asks again tomorrow (UTC)"
 
 
-class Refused(Exception):  # noqa: N818  (explain() makes an error of ours of it)
+class Refused(Exception):
     """An answer of X other than 2xx: its status, what it says, and its rate limit's reset."""
 
     def __init__(self, status: int, problem: Mapping[str, Any], reset: str) -> None:

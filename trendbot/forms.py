@@ -1,0 +1,53 @@
+"""A stored digest in the forms a person or a program may want it in."""
+
+import re
+from collections.abc import Iterator
+
+from trendbot import compose, letter, wording
+from trendbot.model import Digest
+from trendbot.settings import MailSection, Site
+
+# What Markdown would read as markup (CommonMark 0.31 section 2.4), where it could do so.
+_MARKUP = re.compile(r"([\\`*_\[\]<>&~|])")
+
+
+def text(digest: Digest, site: Site) -> str:
+    """The plain text of the digest as it is mailed, without anybody's own links."""
+    return letter.of_digest(digest, digest.papers, (), site, f"{site.base_url}/").text
+
+
+def html(digest: Digest, site: Site) -> str:
+    """The HTML of the digest as it is mailed, without anybody's own links."""
+    return letter.of_digest(digest, digest.papers, (), site, f"{site.base_url}/").html
+
+
+def eml(digest: Digest, site: Site, mail: MailSection) -> str:
+    """A whole message as it goes out, to an address nobody has and with a token that is none."""
+    composed = compose.render(digest, (), site, mail)
+    message_id = "<example@example.org>"
+    return compose.personalise(composed, "reader@example.org", message_id, "token").decode("ascii")
+
+
+def markdown(digest: Digest) -> str:
+    """The digest as Markdown."""
+    return "\n".join(_markdown_lines(digest)) + "\n"
+
+
+def _markdown_lines(digest: Digest) -> Iterator[str]:
+    yield f"# {wording.heading(digest)}"
+    yield ""
+    yield f"Counted {wording.moment(digest.counted_at)}."
+    for ranked in digest.papers:
+        entry = wording.entry(ranked)
+        links = " | ".join(f"[{name}]({url})" for name, url in entry.links)
+        yield ""
+        yield f"## {entry.rank}. {_escaped(entry.title)}"
+        paragraphs = [entry.authors, f"{entry.counts} ({entry.signals})", entry.categories]
+        for paragraph in [*map(_escaped, paragraphs), links, _escaped(entry.abstract)]:
+            if paragraph:
+                yield ""
+                yield paragraph
+
+
+def _escaped(written: str) -> str:
+    return _MARKUP.sub(r"\\\1", written)
