@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from trendbot import daemon, deliver, pipeline
+from trendbot import daemon, pipeline
 from trendbot.app import App
 from trendbot.collect import collect
 from trendbot.errors import SettingsError, SignalError, SourceError
@@ -87,9 +87,7 @@ def app(engine: Engine, clock: Clock, world: World, tmp_path: Path) -> App:
 
 
 def tick(app: App) -> None:
-    daemon.collect_if_due(app)
-    daemon.make_due(app)
-    deliver.drain(app.dispatch())
+    daemon.work(app)
 
 
 def made(app: App) -> list[str]:
@@ -107,14 +105,14 @@ def mails(app: App) -> int:
 
 def test_the_digest_is_made_at_its_hour_and_mailed_once(app: App, clock: Clock) -> None:
     clock.now = clock.now.replace(day=19, hour=6, minute=30)
-    tick(app)
+    daemon.work(app)
     assert made(app) == ["2026-11-18 1"]
     clock.now = clock.now.replace(day=20, minute=29)
-    tick(app)
+    daemon.work(app)
     assert made(app) == ["2026-11-18 1"]
     for _ in range(3):
         clock.now += timedelta(minutes=1)
-        tick(app)
+        daemon.work(app)
     assert made(app) == ["2026-11-18 1", "2026-11-19 1"]
     assert mails(app) == 2
 
@@ -123,14 +121,14 @@ def test_sources_are_asked_every_hour_not_every_minute(
     app: App, clock: Clock, world: World
 ) -> None:
     clock.now = clock.now.replace(hour=9)
-    tick(app)
+    daemon.work(app)
     asked = world.asked
     for _ in range(59):
         clock.now += timedelta(minutes=1)
-        tick(app)
+        daemon.work(app)
     assert world.asked == asked
     clock.now += timedelta(minutes=2)
-    tick(app)
+    daemon.work(app)
     assert world.asked == asked + 1
 
 
@@ -138,9 +136,9 @@ def test_after_downtime_missed_days_are_made_and_only_the_newest_is_mailed(
     app: App, clock: Clock
 ) -> None:
     clock.now = clock.now.replace(day=16, hour=7)  # Monday: Sunday's digest is due, quiet
-    tick(app)
+    daemon.work(app)
     clock.now = clock.now.replace(day=20, hour=11)
-    tick(app)
+    daemon.work(app)
     assert made(app) == ["2026-11-16 0", "2026-11-17 0", "2026-11-18 0", "2026-11-19 1"]
     assert mails(app) == 1
 
@@ -148,25 +146,25 @@ def test_after_downtime_missed_days_are_made_and_only_the_newest_is_mailed(
 def test_a_digest_that_failed_is_tried_again_later(app: App, clock: Clock, world: World) -> None:
     clock.now = clock.now.replace(hour=7)
     world.fails = True
-    tick(app)
+    daemon.work(app)
     asked = world.asked
     clock.now += timedelta(minutes=5)
-    tick(app)
+    daemon.work(app)
     assert world.asked == asked
     assert made(app) == []
     world.fails = False
     clock.now += timedelta(minutes=11)
-    tick(app)
+    daemon.work(app)
     assert made(app) == ["2026-11-19 1"]
     assert mails(app) == 1
 
 
 def test_a_daemon_killed_after_freezing_mails_at_the_next_start(app: App, clock: Clock) -> None:
     clock.now = clock.now.replace(hour=7)
-    collect(app.engine, app.sources, app.signals, date(2026, 11, 19), clock)
+    collect(app.engine, app.sources, app.signals, date(2026, 11, 19), date(2026, 11, 19), clock)
     pipeline.make_digest(app, Cadence.DAILY, date(2026, 11, 19))
     assert mails(app) == 0
-    tick(app)
+    daemon.work(app)
     assert mails(app) == 1
 
 
@@ -182,7 +180,7 @@ def test_two_daemons_on_one_database_do_no_harm(app: App, clock: Clock) -> None:
 
     def work(one: App) -> None:
         try:
-            tick(one)
+            daemon.work(one)
         except BaseException as error:  # noqa: BLE001  # handed to the test
             errors.append(error)
 
@@ -192,7 +190,7 @@ def test_two_daemons_on_one_database_do_no_harm(app: App, clock: Clock) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    tick(app)
+    daemon.work(app)
     assert made(app) == ["2026-11-19 61"]
     assert mails(app) == 61
 

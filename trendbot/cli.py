@@ -96,7 +96,7 @@ def run(config: Path | None, day: date | None, cadence: str, no_deliver: bool) -
     app = open_app(config)
     if not no_deliver:
         app.secret  # noqa: B018  # before the work, not after it: mail needs the key
-    made = pipeline.run(app, Cadence(cadence), day or _yesterday(app), mail=not no_deliver)
+    made = pipeline.run(app, Cadence(cadence), _past(app, day), mail=not no_deliver)
     _tell(app, made)
 
 
@@ -110,7 +110,8 @@ def collect(config: Path | None, day: date | None) -> None:
 
     app = open_app(config)
     began = app.now()
-    collect_day(app.engine, app.sources, app.signals, day or _yesterday(app), app.now)
+    wanted = _past(app, day)
+    collect_day(app.engine, app.sources, app.signals, wanted, wanted, app.now)
     failed = []
     with app.engine.connect() as conn:
         for kind in ("source", "signal"):
@@ -272,9 +273,14 @@ def _digest(app: "App", cadence: str, day: date) -> "Digest":
     return found
 
 
-def _yesterday(app: "App") -> date:
-    """The newest day whose papers the world had a day to talk about."""
-    return app.now().astimezone(app.settings.schedule.zone).date() - timedelta(days=1)
+def _past(app: "App", day: date | None) -> date:
+    """The day asked for, or yesterday: the newest whose papers the world had a day to talk about.
+
+    Raises SettingsError for a day that has not begun anywhere.
+    """
+    if day is not None and day > app.now().date() + timedelta(days=1):
+        raise SettingsError(f"{day} is yet to come; nothing was announced on it")
+    return day or app.now().astimezone(app.settings.schedule.zone).date() - timedelta(days=1)
 
 
 def _tell(app: "App", made: "Made") -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from trendbot import hotpapers
 from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
@@ -24,6 +24,7 @@ from trendbot.store import papers, posts, runs
 MEASURED_DAYS = 7
 REACH_DAYS = 90
 CHUNK = 500
+SATURDAY = 5
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -43,36 +44,42 @@ def collect(
     engine: Engine,
     sources: Mapping[str, PaperSource],
     signals: Mapping[str, Signal],
-    day: date,
+    since: date,
+    until: date,
     now: Callable[[], datetime],
 ) -> None:
-    """Store the papers announced up to today, those of `day` among them, and their posts.
+    """Store the papers announced from `since` to `until` and up to today, and their posts.
 
     Nothing older than the reach of the sources is asked for: such days are history, and
     come from an import. Failures are recorded as runs, not raised.
     """
-    if (now().date() - day).days > REACH_DAYS:
-        log.info("%s is too long ago to be collected; using what is stored", day)
+    if (now().date() - until).days > REACH_DAYS:
+        log.info("%s is too long ago to be collected; using what is stored", until)
         return
     for name, source in sources.items():
-        collect_papers(engine, name, source, day, now)
+        collect_papers(engine, name, source, since, until, now)
     for name, signal in signals.items():
-        collect_posts(engine, name, signal, day, now)
+        collect_posts(engine, name, signal, since, now)
 
 
 def collect_papers(
-    engine: Engine, name: str, source: PaperSource, day: date, now: Callable[[], datetime]
+    engine: Engine,
+    name: str,
+    source: PaperSource,
+    since: date,
+    until: date,
+    now: Callable[[], datetime],
 ) -> None:
-    """Ask one source for the days since its last good run, and for `day`, until today."""
-    today = now().date()
+    """Ask one source for the days that are missing of those from `since` to `until`, and later."""
     with engine.begin() as conn:
-        covered = runs.covered_until(conn, "source", name) or day
-        since = max(min(covered, day), today - timedelta(days=REACH_DAYS))
-        run = runs.start(conn, "source", name, since, max(today, day), now())
+        days = _days_to_ask(conn, name, since, until, now().date())
+        if days is None:
+            return
+        run = runs.start(conn, "source", name, *days, now())
     stored = 0
     outcome, message = "ok", ""
     try:
-        for chunk in chunks(source.fetch(since, max(today, day))):
+        for chunk in chunks(source.fetch(*days)):
             with engine.begin() as conn:
                 papers.upsert(conn, chunk, now())
             stored += len(chunk)
@@ -80,19 +87,37 @@ def collect_papers(
         outcome, message = "failed", str(error)
         log.error("source %s failed: %s", name, error)
     if outcome == "ok" and stored == 0:
-        outcome, message = "quiet", f"nothing announced from {since} to {max(today, day)}"
+        outcome, message = "quiet", f"nothing announced from {days[0]} to {days[1]}"
     with engine.begin() as conn:
         runs.finish(conn, run, outcome, stored, message, now())
 
 
+def _days_to_ask(
+    conn: Connection, name: str, since: date, until: date, today: date
+) -> tuple[date, date] | None:
+    """The days to ask a source for: from the first not known until today, or None.
+
+    Looking back behind what was told already, only weekdays without a single paper are
+    asked for: nothing is announced on others.
+    """
+    told = runs.covered_until(conn, "source", name)
+    there = papers.days(conn, since, until)
+    window = (since + timedelta(days=n) for n in range((until - since).days + 1))
+    empty = [day for day in window if day.weekday() < SATURDAY and day not in there]
+    if told is not None and until < told:
+        return (empty[0], until) if empty else None
+    first = min([told or until, *empty[:1]])
+    return max(first, today - timedelta(days=REACH_DAYS)), today
+
+
 def collect_posts(
-    engine: Engine, name: str, signal: Signal, day: date, now: Callable[[], datetime]
+    engine: Engine, name: str, signal: Signal, since: date, now: Callable[[], datetime]
 ) -> None:
-    """Ask one signal for posts about the papers announced lately, and on `day`."""
+    """Ask one signal for posts about the papers announced from `since` on, and all lately."""
     today = now().date()
-    since = min(day, today - timedelta(days=MEASURED_DAYS))
+    since = min(since, today - timedelta(days=MEASURED_DAYS))
     with engine.begin() as conn:
-        measured = papers.announced(conn, since, max(today, day))
+        measured = papers.announced(conn, since, today)
         run = runs.start(conn, "signal", name, since, today, now())
     stored = 0
     outcome, message = "ok", ""

@@ -11,11 +11,10 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import FrameType
 
 import uvicorn
-from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -44,6 +43,8 @@ def serve(app: App) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for chatty in ("apscheduler", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     stopping = threading.Event()
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
@@ -73,6 +74,14 @@ def serve(app: App) -> None:
     log.info("stopped")
 
 
+def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
+    """Do what is due: ask the sources, make digests, send mails."""
+    collect_if_due(app)
+    make_due(app, stop)
+    plan_due(app)
+    deliver.drain(app.dispatch(stop))
+
+
 def collect_if_due(app: App) -> None:
     """Ask the sources, unless this or another daemon began to within `collect_every`.
 
@@ -83,24 +92,29 @@ def collect_if_due(app: App) -> None:
         last = {run.name: run.started_at for run in runs.last_of_each(conn, "source")}
     for name, source in app.sources.items():
         if name not in last or last[name] + app.settings.schedule.collect_every <= now:
-            collect_papers(app.engine, name, source, now.date(), app.now)
+            collect_papers(app.engine, name, source, now.date(), now.date(), app.now)
 
 
 def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
-    """Make the digests that are due and missing; mail those that are still news."""
-    for cadence in Cadence:
-        days = _missing(app, cadence)
-        if not days or _tried_lately(app, cadence):
+    """Make the digests that are due and missing, after one look at sources and signals."""
+    missing = [
+        (cadence, day)
+        for cadence in Cadence
+        if not _tried_lately(app, cadence)
+        for day in _missing(app, cadence)
+    ]
+    if not missing or stop():
+        return
+    days = [day for _, day in missing]
+    collect(app.engine, app.sources, app.signals, min(days), max(days), app.now)
+    failed: set[Cadence] = set()
+    for cadence, day in missing:
+        if stop() or cadence in failed:
             continue
-        collect(app.engine, app.sources, app.signals, days[0], app.now)
-        for day in days:
-            if stop():
-                return
-            made = pipeline.make_digest(app, cadence, day)
-            log.info("%s digest of %s: %s %s", cadence, day, made.outcome, made.reason)
-            if made.outcome is pipeline.Outcome.FAILED:
-                break
-    plan_due(app)
+        made = pipeline.make_digest(app, cadence, day)
+        log.info("%s digest of %s: %s %s", cadence, day, made.outcome, made.reason)
+        if made.outcome is pipeline.Outcome.FAILED:
+            failed.add(cadence)
 
 
 def plan_due(app: App) -> None:
@@ -137,35 +151,27 @@ def _tried_lately(app: App, cadence: Cadence) -> bool:
 def _start_scheduler(
     app: App, stopping: threading.Event, at_work: threading.Lock
 ) -> BackgroundScheduler:
-    """Three jobs on one thread: collect, make digests, deliver."""
+    """Look every minute for what is due; a look that takes longer is not begun twice."""
 
-    def job(work: Callable[[], None]) -> Callable[[], None]:
-        def run() -> None:
-            with at_work:
-                if stopping.is_set():
-                    return
-                try:
-                    work()
-                except TrendbotError as error:
-                    log.error("%s", error)
-                except SQLAlchemyError as error:
-                    log.error("%s", explain(error))
+    def look() -> None:
+        with at_work:
+            try:
+                work(app, stopping.is_set)
+            except TrendbotError as error:
+                log.error("%s", error)
+            except SQLAlchemyError as error:
+                log.error("%s", explain(error))
 
-        return run
-
-    scheduler = BackgroundScheduler(
-        executors={"default": ThreadPoolExecutor(1)},
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        timezone="UTC",
+    scheduler = BackgroundScheduler(timezone="UTC")
+    scheduler.add_job(
+        look,
+        "interval",
+        minutes=1,
+        next_run_time=datetime.now(UTC),  # its own time, which only says when to look
+        coalesce=True,
+        max_instances=1,
+        misfire_grace_time=None,
     )
-    stop = stopping.is_set
-    every_minute = {"trigger": "interval", "minutes": 1, "next_run_time": app.now()}
-    for name, work in (
-        ("collect", lambda: collect_if_due(app)),
-        ("digests", lambda: make_due(app, stop)),
-        ("deliver", lambda: deliver.drain(app.dispatch(stop))),
-    ):
-        scheduler.add_job(job(work), id=name, **every_minute)
     scheduler.start()
     return scheduler
 

@@ -42,7 +42,7 @@ def run_demo(home: Path, console: Console) -> None:
     for email, topics in SUBSCRIBERS:
         subscribe.add(door, email, Cadence.DAILY, subscribe.topics_of(topics), confirmed=True)
     before = _mails(home)
-    collect(app.engine, app.sources, app.signals, first_day(), app.now)
+    collect(app.engine, app.sources, app.signals, first_day(), last_day(), app.now)
     made = pipeline.run(app, Cadence.DAILY, last_day())
     with app.engine.connect() as conn:
         ranked = pipeline.ranking(app, conn, Cadence.DAILY, last_day())

@@ -36,7 +36,8 @@ def missing(
 ) -> list[date]:
     """The days whose digests are due and not settled yet, oldest first.
 
-    `covered` is the last day settled, made or quiet; without one only the newest day counts.
+    `covered` is the last day settled, made or quiet; without one, at the very first start,
+    only the newest day counts, and only while its digest is news.
     """
     today = now.astimezone(zone).date()
     days = [
@@ -46,7 +47,9 @@ def missing(
         and due_at(day, digest_at, zone) <= now
         and (covered is None or day > covered)
     ]
-    return days if covered is not None else days[-1:]
+    if covered is None:
+        return [day for day in days[-1:] if mailed(day, now, digest_at, zone)]
+    return days
 
 
 def mailed(day: date, now: datetime, digest_at: time, zone: ZoneInfo) -> bool:

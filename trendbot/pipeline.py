@@ -60,7 +60,8 @@ class Ranked:
 
 def run(app: App, cadence: Cadence, day: Date, mail: bool = True) -> Made:
     """Collect, make the digest of `day`, and mail it unless told otherwise."""
-    collect(app.engine, app.sources, app.signals, day, app.now)
+    since, until = days_of(app, cadence, day)
+    collect(app.engine, app.sources, app.signals, since, until, app.now)
     made = make_digest(app, cadence, day)
     if made.digest is not None and mail:
         mail_digest(app, made.digest)
@@ -98,11 +99,16 @@ def make_digest(app: App, cadence: Cadence, day: Date) -> Made:
     return made
 
 
+def days_of(app: App, cadence: Cadence, day: Date) -> tuple[Date, Date]:
+    """The announcement dates the digest of (cadence, day) covers, both included."""
+    return window(cadence, day, app.settings.ranking.window_days.of(cadence))
+
+
 def ranking(app: App, conn: Connection, cadence: Cadence, day: Date) -> Ranked:
     """Rank the papers of the window by what is counted now; stores nothing."""
     settings = app.settings.ranking
     day = closing_day(cadence, day)
-    since, until = window(cadence, day, settings.window_days.of(cadence))
+    since, until = days_of(app, cadence, day)
     candidates = posts.candidates(conn, since, until, app.now())
     return Ranked(
         cadence,

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -61,16 +62,21 @@ class Trendbot:
     moment: str = SATURDAY_MORNING
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        """Begin a command."""
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *arguments: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
+        """Begin a command; it does not outlive the `with` block."""
+        with subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.at", self.moment, *arguments],
             cwd=self.home,
             env=os.environ | {"PYTHONPATH": str(ROOT)} | self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def __call__(self, *arguments: str, status: int = 0, **environment: str) -> str:
         """Run a command to its end; returns what it printed."""
