@@ -33,6 +33,16 @@ def die_at(place: str, call: int) -> None:
     setattr(owner, name, dying)
 
 
+def run(home: str, environment: dict[str, str], *arguments: str) -> None:
+    """Be the process of a command, as `main` is: in `home`, its output in the files out and err."""
+    os.chdir(home)
+    os.environ |= environment
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+    sys.argv = ["at", *arguments]
+    main()
+
+
 def main() -> None:
     """Set the clock and run the command line with the rest of the arguments."""
     moment = datetime.fromisoformat(sys.argv.pop(1))

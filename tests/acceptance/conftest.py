@@ -1,6 +1,7 @@
 """A trendbot of its own for each acceptance test: settings, database, upstream and mail server."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -13,9 +14,14 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance import at
 from tests.smtpd import Smtpd
 from tests.upstream.server import Upstream
 from tests.upstream.world import small_world
+
+# Processes forked off one that has imported everything: a second saved for each command.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.acceptance.everything"])
 
 ROOT = Path(__file__).parent.parent.parent
 FRIDAY = date(2026, 11, 20)
@@ -80,9 +86,15 @@ class Trendbot:
 
     def __call__(self, *arguments: str, status: int = 0, **environment: str) -> str:
         """Run a command to its end; returns what it printed."""
-        with self.start(*arguments, **environment) as process:
-            out, err = process.communicate(timeout=100)
-        assert process.returncode == status, f"{arguments}: {process.returncode}\n{out}\n{err}"
+        process = FORKS.Process(
+            target=at.run,
+            args=(str(self.home), self.environment | environment, self.moment, *arguments),
+        )
+        process.start()
+        process.join(100)
+        out, err = ((self.home / name).read_text() for name in ("out", "err"))
+        assert process.exitcode == status, f"{arguments}: {process.exitcode}\n{out}\n{err}"
+        process.close()
         assert "Traceback" not in err
         return out if status == 0 else err
 
