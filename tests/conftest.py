@@ -1,5 +1,6 @@
 """Databases for the tests: the same ones users have, empty and migrated, one for each test."""
 
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -7,11 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import hypothesis
 import pytest
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
 
 from trendbot.store.engine import connect, open_store
 from trendbot.store.schema import REVISION, metadata
+
+# The same examples every time, so that a run fails for what was changed and nothing else;
+# HYPOTHESIS_PROFILE=explore looks for new ones.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 _END_ALL_OTHERS = text(
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
@@ -29,6 +37,13 @@ synchronous_commit = off
 full_page_writes = off
 timezone = 'Asia/Kolkata'
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings in the environment of whoever runs the tests stay out of them."""
+    for name in [name for name in os.environ if name.startswith("TRENDBOT_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -29,13 +29,19 @@ def test_usual_addresses_fit(address: str) -> None:
         "group:a@example.org",
         "a@example.org\x7f",
         "a@example.org\x00",
+        "0[",
+        "a@[127.0.0.1]",
     ],
 )
 def test_what_could_say_more_than_an_address_does_not_fit(address: str) -> None:
     assert not fits_command(address)
 
 
-@given(st.text(st.characters(max_codepoint=127), min_size=1))
+ascii_text = st.text(st.characters(max_codepoint=127), min_size=1, max_size=6)
+wordy = st.text("ab.+-0", min_size=1, max_size=6)
+
+
+@given(ascii_text | st.builds("{}@{}".format, wordy | ascii_text, wordy | ascii_text))
 def test_an_address_that_fits_reaches_the_server_as_it_is(address: str) -> None:
     if fits_command(address):
         assert quote_address(address) == f"<{address}>"

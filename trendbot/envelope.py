@@ -1,17 +1,22 @@
 """What a mail must be to go over the wire as it is: pure checks before any server is asked."""
 
+import re
+
 # RFC 5322 specials that begin comments, quotes, groups and lists.
 _SPECIAL = frozenset(' <>,;:"()\\')
+
+
+# A dot-string before the @ and a domain after it (RFC 5321 section 4.1.2), both ASCII.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 
 
 def fits_command(address: str) -> bool:
     """Whether an address can stand between < and > in MAIL FROM and RCPT TO.
 
-    ASCII only: more would need a server with SMTPUTF8 (RFC 6531). No space, quote, bracket
-    or control character, so that an address carries no second command and means itself.
+    ASCII only: more would need a server with SMTPUTF8 (RFC 6531). Nothing quoted and no
+    comment, so that an address can never carry a second command.
     """
-    plain = address.isascii() and address.isprintable() and not set(address) & _SPECIAL
-    return bool(address) and plain
+    return _ADDRESS.fullmatch(address) is not None
 
 
 def is_wire_form(message: bytes) -> bool:
