@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, update
 
 from trendbot import deliver
 from trendbot.deliver import Dispatch, adopt, backoff, drain, plan, process_lives, settle
-from trendbot.errors import TransportError
+from trendbot.errors import HeaderError, TransportError
 from trendbot.model import (
     Cadence,
     DeliveryState,
@@ -247,6 +247,43 @@ def test_a_refused_sender_stops_the_run_and_blames_nobody(
     with engine.connect() as conn:
         (of,) = books.of_digests(conn)
     assert (of.counts, of.stopped) == ({DeliveryState.SENT: 30}, "")
+
+
+def test_one_mail_that_stops_every_run_does_not_stop_the_others(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    people = [f"reader{n}@example.org" for n in range(5)]
+    add(engine, *people)
+    plan(engine, digest, NOW)
+
+    class Touchy(Postbox):
+        def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
+            for mail in mails:
+                if mail.recipient == people[0]:
+                    raise TransportError("550 5.7.1 policy", mail_id=mail.id)
+                yield from super().send([mail])
+
+    touchy = replace(dispatch, transport=Touchy(mails=postbox.mails))
+    with pytest.raises(TransportError):
+        drain(touchy)
+    drain(touchy)
+    assert sorted(mail.recipient for mail in postbox.mails) == people[1:]
+    assert states(engine)[people[0]] is DeliveryState.DEFERRED
+    clock.now += timedelta(minutes=30)
+    drain(dispatch)
+    assert postbox.copies(people[0]) == 1
+
+
+def test_what_cannot_be_composed_was_never_handed_over(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    with pytest.raises(HeaderError, match="base_url"):
+        drain(replace(dispatch, site=Site(base_url="https://bücher.example")))
+    assert states(engine) == {"reader@example.org": DeliveryState.DEFERRED}
+    drain(dispatch)
+    assert states(engine) == {"reader@example.org": DeliveryState.SENT}
 
 
 def test_stopping_gives_back_what_was_not_handed_over(

@@ -22,11 +22,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 
 from sqlalchemy import Connection, Engine
 
 from trendbot import addresses, compose, tokens
-from trendbot.errors import TransportError
+from trendbot.errors import TransportError, TrendbotError
 from trendbot.model import DeliveryState, Digest, Mail, Outcome, Status, Transport
 from trendbot.settings import MailSection, Site
 from trendbot.store import books, deliveries, digests, subscribers
@@ -133,38 +134,36 @@ def _send(
     open_claims = {claim.subscriber_id: claim for claim in claims}
     group: list[Outcome] = []
     try:
-        for outcome in dispatch.transport.send(_mails(dispatch, digest, claims, editions)):
+        # All composed before the first leaves: what fails in composing was never handed over.
+        mails = [_mail(dispatch, digest, claim, editions) for claim in claims]
+        for outcome in dispatch.transport.send(_until_stopped(mails, dispatch.stop)):
             group.append(outcome)
             if len(group) >= RECORD_SIZE:
                 _record(dispatch, part, open_claims, group)
                 group = []
-    except TransportError as error:
+    except TrendbotError as error:
         _record(dispatch, part, open_claims, group)
-        _give_back(dispatch, part, open_claims, str(error))
+        _give_back(dispatch, part, open_claims, error)
         raise
     _record(dispatch, part, open_claims, group)
     if open_claims and not dispatch.stop():
         raise TransportError(f"{len(open_claims)} mails were taken and nothing said of them")
-    _give_back(dispatch, part, open_claims, "")
+    _give_back(dispatch, part, open_claims)
 
 
-def _mails(
+def _until_stopped(mails: list[Mail], stop: Callable[[], bool]) -> Iterator[Mail]:
+    return takewhile(lambda _: not stop(), mails)
+
+
+def _mail(
     dispatch: Dispatch,
     digest: Digest,
-    claims: list[Claim],
+    claim: Claim,
     editions: dict[tuple[str, ...], compose.Composed],
-) -> Iterator[Mail]:
-    for claim in claims:
-        if dispatch.stop():
-            return
-        if claim.topics not in editions:
-            editions[claim.topics] = compose.render(
-                digest, claim.topics, dispatch.site, dispatch.mail
-            )
-        yield _mail(dispatch, digest, claim, editions[claim.topics])
-
-
-def _mail(dispatch: Dispatch, digest: Digest, claim: Claim, edition: compose.Composed) -> Mail:
+) -> Mail:
+    """The mail of one delivery, from the edition all of its segment share."""
+    if claim.topics not in editions:
+        editions[claim.topics] = compose.render(digest, claim.topics, dispatch.site, dispatch.mail)
     message_id = compose.message_id(
         dispatch.secret, digest.cadence, digest.date, claim.subscriber_id, dispatch.mail.sender
     )
@@ -174,7 +173,7 @@ def _mail(dispatch: Dispatch, digest: Digest, claim: Claim, edition: compose.Com
         sender=compose.envelope_sender(dispatch.mail.sender),
         recipient=claim.email,
         message_id=message_id,
-        message=compose.personalise(edition, claim.email, message_id, token),
+        message=compose.personalise(editions[claim.topics], claim.email, message_id, token),
     )
 
 
@@ -200,12 +199,30 @@ def _record(
                 subscribers.set_status(conn, reader.id, Status.SUPPRESSED, now)
 
 
-def _give_back(dispatch: Dispatch, part: Batch, open_claims: dict[int, Claim], reason: str) -> None:
-    """Let claims that were not handed over wait again, and note why sending stopped."""
+def _give_back(
+    dispatch: Dispatch,
+    part: Batch,
+    open_claims: dict[int, Claim],
+    error: TrendbotError | None = None,
+) -> None:
+    """Let claims that were not handed over wait again, and note why sending stopped.
+
+    The mail over which the server refused us waits longer: if it alone is the trouble, the
+    next run gets past it.
+    """
     now = dispatch.now()
+    reason = str(error or "")
+    over = error.mail_id if isinstance(error, TransportError) else None
     back = [
-        Verdict(claim.subscriber_id, DeliveryState.DEFERRED, now, claim.doubts, 0, reason)
-        for claim in open_claims.values()
+        Verdict(
+            claim.subscriber_id,
+            DeliveryState.DEFERRED,
+            now + backoff(claim.attempts) if subscriber_id == over else now,
+            claim.doubts,
+            0,
+            reason,
+        )
+        for subscriber_id, claim in open_claims.items()
     ]
     with dispatch.engine.begin() as conn:
         deliveries.record(conn, part.digest_id, dispatch.owner, back, now)

@@ -44,7 +44,14 @@ class SignalStopped(SignalError):
 
 
 class TransportError(TrendbotError):
-    """The mail server refuses us, not a recipient: nothing can be sent now."""
+    """The mail server refuses us, not a recipient: nothing can be sent now.
+
+    `mail_id` is the mail over which it did, where it had taken the sender before.
+    """
+
+    def __init__(self, text: str, mail_id: int | None = None) -> None:
+        super().__init__(text)
+        self.mail_id = mail_id
 
 
 class AddressError(TrendbotError):

@@ -24,7 +24,7 @@ BEFORE_SENDING = [
 ]
 WHILE_SENDING = [
     "trendbot.deliver._send:1",
-    "trendbot.deliver._mail:7",
+    "trendbot.transports.maildir.Maildir._deliver:7",
     "trendbot.deliver._record:1",
     "trendbot.deliver._record:2",
     "trendbot.store.deliveries.record:2",

@@ -296,7 +296,8 @@ class _Line:
         if verdict.state is None:
             raise TransportError(
                 f"{self._settings.where} refuses us at {self._phase}: {detail}; no subscriber is "
-                "to blame: check [mail] sender, the login, and what the server asks of senders"
+                "to blame: check [mail] sender, the login, and what the server asks of senders",
+                mail_id=None if self._phase is Phase.MAIL else mail.id,
             )
         return Outcome(mail.id, verdict.state, max(code, 0), detail)
 
