@@ -1,28 +1,23 @@
 """The web as it is: late, broken, hostile. A tiny server on loopback plays it."""
 
 import gzip
+import logging
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from tests.loopback import Answer, Clock, Site
+from tests.loopback import Answer, Clock, Site, serving
 from trendbot.errors import SignalError, SourceError
 from trendbot.fetch import Failure, Fetcher, Limits, Page
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with Site() as site:
-        thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving() as site:
         yield site
-        site.over.set()
-        site.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -253,18 +248,20 @@ def test_a_connection_closed_without_a_word_is_asked_again(site: Site, fetcher: 
     assert ask(fetcher, site.url).status == 200
 
 
-def test_nobody_listens(fetcher: Fetcher) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        with pytest.raises(SourceError) as caught:
-            ask(fetcher, f"http://user:password@127.0.0.1:{port}/api?token=secret")
+def test_each_wait_for_another_try_is_logged_once(
+    site: Site, fetcher: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.answers(busy(503), Answer(body=b"<p>pap", length=13), Answer())
 
-    assert str(caught.value) == (
-        f"http://127.0.0.1:{port}/api: the connection failed (Connection refused) in 4 tries; "
-        "try again later"
-    )
-    assert failure_of(caught).status == 0
+    ask(fetcher, f"{site.url}/list?key=secret", delay=15)
+
+    assert caplog.record_tuples == [
+        ("trendbot.fetch", logging.WARNING, f"{site.url}/list: {why}")
+        for why in (
+            "answered HTTP 503; trying again in 15 s",
+            "the connection broke off or spoke no proper HTTP; trying again in 30 s",
+        )
+    ]
 
 
 def test_silence_ends(site: Site, clock: Clock) -> None:

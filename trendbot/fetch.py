@@ -8,6 +8,7 @@ A trendbot has one Fetcher; all its adapters share it.
 """
 
 import email.utils
+import logging
 import re
 import threading
 import time
@@ -19,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from trendbot import __version__
 from trendbot.errors import TrendbotError
@@ -28,8 +30,12 @@ _COME_BACK = frozenset({406, 429, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Some of Python's other codecs make surrogates, or much of little.
 _CHARSETS = frozenset({"utf-8", "us-ascii", "iso-8859-1", "windows-1252"})
+# Where nobody was reached there is nobody to be polite to, and little to wait for.
+_UNREACHED_TRIES = 3
 _REMEMBERED_PAGES = 16
 _REMEMBERED_BYTES = 4 * 1024 * 1024
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +78,29 @@ class Failure(Exception):
     """Why a request brought no page: the `__cause__` of every error `Fetcher.get` raises.
 
     `status` is the HTTP status, 0 where no complete answer came. `again` tells whether
-    another try can help, `wait` how many seconds the server asked for.
+    another try can help, `wait` how many seconds the server asked for, `reached` whether
+    there was a connection at all.
     """
 
-    def __init__(self, why: str, status: int = 0, *, again: bool = False, wait: float = 0) -> None:
+    def __init__(
+        self,
+        why: str,
+        status: int = 0,
+        *,
+        again: bool = False,
+        wait: float = 0,
+        reached: bool = True,
+    ) -> None:
         super().__init__(why)
         self.status = status
         self.again = again
         self.wait = wait
+        self.reached = reached
 
 
 @dataclass(slots=True)
 class _Host:
-    """One host: its lock keeps us at one connection, `ended` is when it last was asked."""
+    """One host: its lock keeps us at one connection, `ended` is when it last was reached."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     ended: float | None = None
@@ -131,7 +147,8 @@ class Fetcher:
 
         Keeps `delay` seconds between two requests to one host. 406, 429, 5xx of gateways,
         broken connections and cut-off bodies are tried again, later each time, honouring
-        Retry-After (RFC 9110 section 10.2.3). A page asked for before is asked for
+        Retry-After (RFC 9110 section 10.2.3); a host that cannot be reached is given up
+        after seconds. A page asked for before is asked for
         conditionally (section 13) and given back from memory on 304. Redirects are followed
         only within a site (`www.` or not, http to https). Raises `error` with one line that
         names host and path but never the query, with a Failure as its cause.
@@ -164,16 +181,21 @@ class Fetcher:
                 return self._attempt(url, accept, delay)
             except Failure as failure:
                 last = failure
-            if not last.again or attempt == self._limits.tries:
+            if not last.again or attempt >= self._tries(last):
                 break
             # Back-off starts at the host's own spacing; `Retry-After: 0` does not undercut it.
-            pause = max(last.wait, max(delay, 1) * 2.0 ** (attempt - 1))
+            first = max(delay, 1) if last.reached else 1
+            pause = max(last.wait, first * 2.0 ** (attempt - 1))
             waited += pause
             if waited > self._limits.patience:
                 raise Failure(f"{last}; it can be asked again in {pause:.0f} s", last.status)
+            log.warning("%s: %s; trying again in %.0f s", _shown(url), last, pause)
             self._sleep(pause)
         advice = f" in {attempt} tries; try again later" if last.again else ""
         raise Failure(f"{last}{advice}", last.status)
+
+    def _tries(self, last: Failure) -> int:
+        return self._limits.tries if last.reached else min(_UNREACHED_TRIES, self._limits.tries)
 
     def _attempt(self, url: str, accept: str, delay: float) -> Page:
         """Ask once, following redirects within the site."""
@@ -188,10 +210,15 @@ class Fetcher:
         host = self._host(url)
         if host.ended is not None and (early := host.ended + delay - self._clock()) > 0:
             self._sleep(early)
+        reached = True
         try:
             return self._ask(url, accept)
+        except Failure as failure:
+            reached = failure.reached
+            raise
         finally:
-            host.ended = self._clock()
+            if reached:
+                host.ended = self._clock()
 
     def _ask(self, url: str, accept: str) -> Page:
         known = self._remembered.get((url, accept))
@@ -207,7 +234,7 @@ class Fetcher:
                 page = Page(url, response.status_code, response.headers, self._body(response))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as problem:
             # `from None`: the text of these errors holds the query.
-            raise Failure(_why(problem), again=True) from None
+            raise Failure(_why(problem), again=True, reached=_reached(problem)) from None
         self._remember(page, accept)
         return page
 
@@ -314,6 +341,13 @@ def _shown(url: str) -> str:
     """Return scheme, host and path: what may stand in a log. Query and password may not."""
     text = re.sub(r"[^!-~]", "?", url.partition("#")[0].partition("?")[0])
     return re.sub(r"//[^/]*@", "//", text)[:200]
+
+
+def _reached(problem: BaseException) -> bool:
+    """Tell whether a connection was made before `problem` came up, to a proxy if there is one."""
+    reason = getattr(problem.args[0] if problem.args else None, "reason", None)
+    reason = getattr(reason, "original_error", reason)
+    return not isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
 
 def _why(problem: BaseException) -> str:
