@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import OperationalError
 
 from trendbot import deliver
 from trendbot.deliver import Dispatch, adopt, backoff, drain, plan, process_lives, settle
@@ -299,11 +301,82 @@ def test_stopping_gives_back_what_was_not_handed_over(
     assert all(postbox.copies(email) == 1 for email in people)
 
 
-def lost_process(engine: Engine, digest: Digest, dispatch: Dispatch, owner: str) -> None:
-    """Claim everything as a process that then dies."""
+def lost_process(engine: Engine, digest: Digest, owner: str, handed_over: bool = True) -> None:
+    """Claim everything as a process that then dies, before or after it began to send."""
     with engine.begin() as conn:
         (part,) = deliveries.open_batches(conn, digest.id)
-        deliveries.claim(conn, part, NOW, NOW + timedelta(minutes=15), owner, 50)
+        claims = deliveries.claim(conn, part, NOW, NOW + timedelta(minutes=15), owner, 50)
+        if handed_over:
+            deliveries.hand_over(conn, part, owner, [claim.subscriber_id for claim in claims])
+
+
+def dead_process() -> str:
+    """The name of a process of this machine that is no more."""
+    machine, pid, _ = deliver.owner_name().rsplit("/", 2)
+    return f"{machine}/{pid}/another-life"
+
+
+def test_claims_of_a_dead_process_that_sent_nothing_go_out_at_once(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    for _ in range(3):
+        lost_process(engine, digest, dead_process(), handed_over=False)
+        with engine.begin() as conn:
+            (part,) = deliveries.open_batches(conn, digest.id)
+            deliver._take_over(dispatch, conn, part)
+    drain(replace(dispatch, mail=MailSection(on_uncertain="hold")))
+    assert states(engine) == {"reader@example.org": DeliveryState.SENT}
+    assert len(postbox.mails) == 1
+
+
+def test_nothing_leaves_late_in_a_lease(
+    engine: Engine, dispatch: Dispatch, digest: Digest, clock: Clock
+) -> None:
+    claimed_at: list[datetime] = []
+    late: list[timedelta] = []
+
+    class Slow(Postbox):
+        def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
+            claimed_at.append(clock.now)
+            for mail in mails:
+                clock.now += timedelta(minutes=1)
+                late.append(clock.now - claimed_at[-1])
+                yield from super().send([mail])
+
+    people = [f"reader{n}@example.org" for n in range(45)]
+    add(engine, *people)
+    plan(engine, digest, NOW)
+    slow = Slow()
+    drain(replace(dispatch, transport=slow))
+    assert sorted(mail.recipient for mail in slow.mails) == sorted(people)
+    assert len(claimed_at) == 5
+    assert max(late) <= timedelta(minutes=15)
+
+
+def test_what_was_sent_is_written_down_after_the_database_failed_for_a_moment(
+    engine: Engine,
+    dispatch: Dispatch,
+    digest: Digest,
+    postbox: Postbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures = [OperationalError("", {}, Exception("gone")) for _ in range(2)]
+    record = deliveries.record
+
+    def failing(*arguments: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return record(*arguments)
+
+    monkeypatch.setattr(deliveries, "record", failing)
+    monkeypatch.setattr(deliver, "RECORD_PAUSES", (0, 0))
+    add(engine, *(f"reader{n}@example.org" for n in range(8)))
+    plan(engine, digest, NOW)
+    drain(dispatch)
+    assert set(states(engine).values()) == {DeliveryState.SENT}
+    assert len(postbox.mails) == 8
 
 
 @pytest.mark.parametrize("repeatable", [True, False])
@@ -317,8 +390,7 @@ def test_claims_of_a_dead_process(
 ) -> None:
     add(engine, "reader@example.org")
     plan(engine, digest, NOW)
-    host = deliver.owner_name().split("/")[0]
-    lost_process(engine, digest, dispatch, f"{host}/{os.getpid()}/another-life")
+    lost_process(engine, digest, dead_process())
     postbox.repeatable = repeatable
     drain(dispatch)
     if repeatable:
@@ -336,7 +408,7 @@ def test_a_living_process_keeps_its_claims_until_the_lease_ends(
 ) -> None:
     add(engine, "reader@example.org")
     plan(engine, digest, NOW)
-    lost_process(engine, digest, dispatch, "another-host/1/abc")
+    lost_process(engine, digest, "another-host/1/abc")
     drain(dispatch)
     assert states(engine) == {"reader@example.org": DeliveryState.SENDING}
     assert balanced(engine)
@@ -381,12 +453,12 @@ def test_a_lost_lease_does_not_overwrite_the_new_owner(
 ) -> None:
     add(engine, "reader@example.org")
     plan(engine, digest, NOW)
-    lost_process(engine, digest, dispatch, "slow/1/a")
+    lost_process(engine, digest, "slow/1/a")
     with engine.begin() as conn:
         conn.execute(update(rows).values(owner="quick/2/b"))
-        verdict = settle(Outcome(1, DeliveryState.SENT), Claim(1, "", (), 1, 0), NOW, "retry")
+        settlement = settle(Outcome(1, DeliveryState.SENT), Claim(1, "", (), 0, 0), NOW, "retry")
         (subscriber_id,) = conn.scalars(select(rows.c.subscriber_id))
-        late = replace(verdict, subscriber_id=subscriber_id)
+        late = replace(settlement, subscriber_id=subscriber_id)
         assert deliveries.record(conn, digest.id, "slow/1/a", [late], NOW) == 0
     assert states(engine) == {"reader@example.org": DeliveryState.SENDING}
 
@@ -415,17 +487,67 @@ def test_backoff_grows_and_ends() -> None:
 
 
 def test_adopting_an_orphan_doubts_only_what_can_double() -> None:
-    orphan = Orphan(1, "host/1/a", NOW, doubts=0)
+    orphan = Orphan(1, "host/1/a", NOW, attempts=2, doubts=0, handed_over=True)
     assert adopt(orphan, NOW, "retry", repeatable=True).state is DeliveryState.DEFERRED
     assert adopt(orphan, NOW, "retry", repeatable=False).next_at == NOW + timedelta(minutes=10)
     assert adopt(orphan, NOW, "hold", repeatable=False).next_at is None
     assert adopt(replace(orphan, doubts=1), NOW, "retry", repeatable=False).next_at is None
+    untouched = adopt(replace(orphan, handed_over=False), NOW, "hold", repeatable=False)
+    assert (untouched.state, untouched.next_at, untouched.attempts) == ("deferred", NOW, 2)
 
 
 def test_process_lives() -> None:
     own = deliver.owner_name()
-    host = own.split("/")[0]
+    machine, pid, _ = own.rsplit("/", 2)
     assert process_lives(own)
-    assert not process_lives(f"{host}/{os.getpid()}/other")
+    assert not process_lives(f"{machine}/{pid}/other")
     assert process_lives("elsewhere/1/other")
-    assert process_lives(f"{host}/{os.getppid()}/other")
+    assert process_lives(f"{machine}/{os.getppid()}/other")
+
+
+def test_an_uncertain_mail_never_becomes_not_sent(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "reader@example.org")
+    postbox.answers["reader@example.org"] = [Outcome(0, DeliveryState.UNCERTAIN, 0, "no answer")]
+    plan(engine, digest, NOW)
+    drain(dispatch)
+    clock.now += timedelta(days=3)
+    drain(dispatch)
+    assert states(engine) == {"reader@example.org": DeliveryState.UNCERTAIN}
+    with engine.connect() as conn:
+        assert deliveries.open_batches(conn) == []
+
+
+def test_an_outage_does_not_count_as_tries(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    postbox.refuse_after = 0
+    for _ in range(10):
+        with pytest.raises(TransportError):
+            drain(dispatch)
+        clock.now += timedelta(minutes=1)
+    postbox.refuse_after = None
+    postbox.answers["reader@example.org"] = [Outcome(0, DeliveryState.DEFERRED, 451, "later")]
+    drain(dispatch)
+    with engine.connect() as conn:
+        assert books.next_due(conn) == clock.now + timedelta(minutes=30)
+
+
+def test_what_turns_stale_while_the_batch_is_sent_is_not_sent(
+    engine: Engine, dispatch: Dispatch, digest: Digest, clock: Clock
+) -> None:
+    class Slow(Postbox):
+        def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
+            clock.now += timedelta(days=3)
+            yield from super().send(mails)
+
+    add(engine, *(f"reader{n}@example.org" for n in range(60)))
+    plan(engine, digest, NOW)
+    slow = Slow()
+    drain(replace(dispatch, transport=slow))
+    assert DeliveryState.EXPIRED in states(engine).values()
+    assert len(slow.mails) < 60
+    assert balanced(engine)

@@ -7,45 +7,65 @@
 
 1. `plan` freezes the audience and cuts it into batches, in one transaction.
 2. `deliver_batch` may be called any number of times, by any process. It claims a few due
-   deliveries in a committed transaction, sends them, and records outcomes in small groups.
+   deliveries in a committed transaction, notes each small group as handed over before its
+   mails leave, sends them, and records their outcomes in small groups.
 3. What a process that died had claimed is taken over once its lease ended or its process
-   is known to be gone. If the transport leaves one copy however often it sends, it is sent
-   again; else nobody knows whether the mail left, and it is uncertain.
+   is known to be gone. Where nothing was handed over, or the transport leaves one copy
+   however often it sends, it is sent again; else nobody knows, and it is uncertain.
 
-So nothing is lost, and the copies too many are at most the mails claimed and not recorded.
+So nothing is lost, and the copies too many are at most the mails of one group and of what
+was in flight beside it.
 """
 
+import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import takewhile
+from functools import cache
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from trendbot import addresses, compose, tokens
 from trendbot.errors import TransportError, TrendbotError
 from trendbot.model import DeliveryState, Digest, Mail, Outcome, Status, Transport
 from trendbot.settings import MailSection, Site
 from trendbot.store import books, deliveries, digests, subscribers
-from trendbot.store.deliveries import Batch, Claim, Orphan, Verdict
+from trendbot.store.deliveries import Batch, Claim, Orphan, Settlement
+from trendbot.store.engine import explain
 
 BATCH_SIZE = 500
 CLAIM_SIZE = 50
-RECORD_SIZE = 10
+GROUP_SIZE = 10
+HANDED_OVER_WITHIN = 1 / 3  # of the lease; the rest is for the answers
+RECORD_PAUSES = (0.2, 1.0, 5.0)  # seconds between tries to write down what was sent
 PAUSE_AFTER_DOUBT = timedelta(minutes=10)
 
+log = logging.getLogger(__name__)
 
-# Tells this process from an earlier one that had the same number, as in a container.
+# Tells this process from an earlier one that had the same number.
 _BIRTH_MARK = secrets.token_hex(4)
 
 
 def owner_name() -> str:
-    """This process, as others on the same host can check it: host, process id, birth mark."""
-    return f"{socket.gethostname()[:60]}/{os.getpid()}/{_BIRTH_MARK}"
+    """Names the present process so that others of the same machine can see whether it lives."""
+    return f"{_machine()}/{os.getpid()}/{_BIRTH_MARK}"
+
+
+@cache
+def _machine() -> str:
+    """Where process numbers mean the same: host name, boot and, in containers, namespace."""
+    marks = [socket.gethostname()[:40]]
+    with suppress(OSError):  # only Linux has these; elsewhere the host name must do
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8])
+        marks.append(Path("/proc/self/ns/pid").readlink().name.strip("pid:[]"))
+    return " ".join(marks)
 
 
 def never() -> bool:
@@ -106,8 +126,6 @@ def deliver_batch(dispatch: Dispatch, batch_id: int) -> bool:
     with dispatch.engine.begin() as conn:
         books.stop(conn, part.digest_id, "")
         _take_over(dispatch, conn, part)
-        if dispatch.now() > part.planned_at + dispatch.mail.max_age:
-            deliveries.expire(conn, part, dispatch.now())
     editions: dict[tuple[str, ...], compose.Composed] = {}
     while not dispatch.stop() and (claims := _claim(dispatch, part)):
         _send(dispatch, part, digest, claims, editions)
@@ -116,11 +134,14 @@ def deliver_batch(dispatch: Dispatch, batch_id: int) -> bool:
 
 
 def _claim(dispatch: Dispatch, part: Batch) -> list[Claim]:
+    """The next deliveries to send; none when it is too late for the whole digest."""
     now = dispatch.now()
     with dispatch.engine.begin() as conn:
-        return deliveries.claim(
-            conn, part, now, now + dispatch.mail.lease, dispatch.owner, CLAIM_SIZE
-        )
+        if now > part.planned_at + dispatch.mail.max_age:
+            deliveries.expire(conn, part, now)
+            return []
+        lease_until = now + dispatch.mail.lease
+        return deliveries.claim(conn, part, now, lease_until, dispatch.owner, CLAIM_SIZE)
 
 
 def _send(
@@ -132,13 +153,14 @@ def _send(
 ) -> None:
     """Send the claimed deliveries and record each; whatever was not handed over is given back."""
     open_claims = {claim.subscriber_id: claim for claim in claims}
+    enough = dispatch.now() + dispatch.mail.lease * HANDED_OVER_WITHIN
     group: list[Outcome] = []
     try:
         # All composed before the first leaves: what fails in composing was never handed over.
         mails = [_mail(dispatch, digest, claim, editions) for claim in claims]
-        for outcome in dispatch.transport.send(_until_stopped(mails, dispatch.stop)):
+        for outcome in dispatch.transport.send(_hand_over(dispatch, part, mails, enough)):
             group.append(outcome)
-            if len(group) >= RECORD_SIZE:
+            if len(group) >= GROUP_SIZE:
                 _record(dispatch, part, open_claims, group)
                 group = []
     except TrendbotError as error:
@@ -146,13 +168,30 @@ def _send(
         _give_back(dispatch, part, open_claims, error)
         raise
     _record(dispatch, part, open_claims, group)
-    if open_claims and not dispatch.stop():
-        raise TransportError(f"{len(open_claims)} mails were taken and nothing said of them")
+    if len(open_claims) == len(claims) and not dispatch.stop() and dispatch.now() < enough:
+        raise TransportError(f"{len(claims)} mails were taken and nothing said of them")
     _give_back(dispatch, part, open_claims)
 
 
-def _until_stopped(mails: list[Mail], stop: Callable[[], bool]) -> Iterator[Mail]:
-    return takewhile(lambda _: not stop(), mails)
+def _hand_over(
+    dispatch: Dispatch, part: Batch, mails: list[Mail], enough: datetime
+) -> Iterator[Mail]:
+    """Yield the mails, each group after it was noted; ends early at `enough` or when stopped.
+
+    Nothing leaves late in a lease: the answer to a final dot may take ten minutes, and must
+    come while the delivery is still ours.
+    """
+    for start in range(0, len(mails), GROUP_SIZE):
+        group = mails[start : start + GROUP_SIZE]
+        if dispatch.stop() or dispatch.now() >= enough:
+            return
+        with dispatch.engine.begin() as conn:
+            held = deliveries.hand_over(conn, part, dispatch.owner, [mail.id for mail in group])
+        for mail in group:
+            if dispatch.stop():
+                return
+            if mail.id in held:
+                yield mail
 
 
 def _mail(
@@ -180,23 +219,37 @@ def _mail(
 def _record(
     dispatch: Dispatch, part: Batch, open_claims: dict[int, Claim], group: list[Outcome]
 ) -> None:
-    """Write a group of outcomes in one transaction, and suppress the addresses that are bad."""
+    """Write a group of outcomes in one transaction, and suppress the addresses that are bad.
+
+    Tried more than once: these mails have left, and what is not written down may go twice.
+    """
     if not group:
         return
     now = dispatch.now()
-    verdicts = [
+    settlements = [
         settle(outcome, open_claims.pop(outcome.mail_id), now, dispatch.mail.on_uncertain)
         for outcome in group
     ]
+    for pause in RECORD_PAUSES:
+        try:
+            _write(dispatch, part, settlements, now)
+        except DBAPIError as error:
+            log.warning("cannot write down what was sent: %s", explain(error))
+            time.sleep(pause)
+        else:
+            return
+    _write(dispatch, part, settlements, now)
+
+
+def _write(dispatch: Dispatch, part: Batch, settlements: list[Settlement], now: datetime) -> None:
     with dispatch.engine.begin() as conn:
-        deliveries.record(conn, part.digest_id, dispatch.owner, verdicts, now)
-        for verdict in verdicts:
-            if verdict.state is DeliveryState.SUPPRESSED:
-                reader = subscribers.get(conn, verdict.subscriber_id)
-                subscribers.suppress(
-                    conn, addresses.normalise(reader.email).key, verdict.detail, now
-                )
-                subscribers.set_status(conn, reader.id, Status.SUPPRESSED, now)
+        deliveries.record(conn, part.digest_id, dispatch.owner, settlements, now)
+        for settlement in settlements:
+            if settlement.state is DeliveryState.SUPPRESSED:
+                subscriber = subscribers.get(conn, settlement.subscriber_id)
+                key = addresses.normalise(subscriber.email).key
+                subscribers.suppress(conn, key, settlement.detail, now)
+                subscribers.set_status(conn, subscriber.id, Status.SUPPRESSED, now)
 
 
 def _give_back(
@@ -214,10 +267,11 @@ def _give_back(
     reason = str(error or "")
     over = error.mail_id if isinstance(error, TransportError) else None
     back = [
-        Verdict(
+        Settlement(
             claim.subscriber_id,
             DeliveryState.DEFERRED,
-            now + backoff(claim.attempts) if subscriber_id == over else now,
+            now + backoff(claim.attempts + 1) if subscriber_id == over else now,
+            claim.attempts,
             claim.doubts,
             0,
             reason,
@@ -235,14 +289,14 @@ def _take_over(dispatch: Dispatch, conn: Connection, part: Batch) -> None:
     for orphan in deliveries.orphans(conn, part):
         if orphan.lease_until > now and process_lives(orphan.owner):
             continue
-        verdict = adopt(orphan, now, dispatch.mail.on_uncertain, dispatch.transport.repeatable)
-        deliveries.record(conn, part.digest_id, orphan.owner, [verdict], now)
+        settlement = adopt(orphan, now, dispatch.mail.on_uncertain, dispatch.transport.repeatable)
+        deliveries.record(conn, part.digest_id, orphan.owner, [settlement], now)
 
 
 def process_lives(owner: str) -> bool:
-    """Whether the process named by `owner_name` may still run; true for other hosts."""
-    host, pid, birth_mark = owner.rsplit("/", 2)
-    if host != socket.gethostname()[:60]:
+    """Whether the process named by `owner_name` may still run; true for other machines."""
+    machine, pid, birth_mark = owner.rsplit("/", 2)
+    if machine != _machine():
         return True
     if int(pid) == os.getpid():
         return birth_mark == _BIRTH_MARK
@@ -255,30 +309,30 @@ def process_lives(owner: str) -> bool:
     return True
 
 
-def settle(outcome: Outcome, claim: Claim, now: datetime, on_uncertain: str) -> Verdict:
+def settle(outcome: Outcome, claim: Claim, now: datetime, on_uncertain: str) -> Settlement:
     """Decide what an outcome means for its delivery: final, or due again and when."""
-    verdict = partial(Verdict, claim.subscriber_id, code=outcome.code, detail=outcome.detail)
+    attempts, doubts, next_at = claim.attempts + 1, claim.doubts, None
     if outcome.state is DeliveryState.DEFERRED:
-        return verdict(
-            state=outcome.state, next_at=now + backoff(claim.attempts), doubts=claim.doubts
-        )
+        next_at = now + backoff(attempts)
     if outcome.state is DeliveryState.UNCERTAIN:
-        return verdict(
-            state=outcome.state,
-            next_at=_after_doubt(claim.doubts, now, on_uncertain),
-            doubts=claim.doubts + 1,
-        )
-    return verdict(state=outcome.state, next_at=None, doubts=claim.doubts)
+        next_at = _after_doubt(doubts, now, on_uncertain)
+        doubts += 1
+    return Settlement(
+        claim.subscriber_id, outcome.state, next_at, attempts, doubts, outcome.code, outcome.detail
+    )
 
 
-def adopt(orphan: Orphan, now: datetime, on_uncertain: str, repeatable: bool) -> Verdict:
+def adopt(orphan: Orphan, now: datetime, on_uncertain: str, repeatable: bool) -> Settlement:
     """Decide about a delivery whose process died: again at once if that cannot double it."""
-    detail = f"the process sending it ended ({orphan.owner})"
-    if repeatable:
-        return Verdict(orphan.subscriber_id, DeliveryState.DEFERRED, now, orphan.doubts, 0, detail)
-    next_at = _after_doubt(orphan.doubts, now, on_uncertain)
-    return Verdict(
-        orphan.subscriber_id, DeliveryState.UNCERTAIN, next_at, orphan.doubts + 1, 0, detail
+    doubtful = orphan.handed_over and not repeatable
+    return Settlement(
+        orphan.subscriber_id,
+        state=DeliveryState.UNCERTAIN if doubtful else DeliveryState.DEFERRED,
+        next_at=_after_doubt(orphan.doubts, now, on_uncertain) if doubtful else now,
+        attempts=orphan.attempts + orphan.handed_over,
+        doubts=orphan.doubts + doubtful,
+        code=0,
+        detail=f"the process sending it ended ({orphan.owner})",
     )
 
 

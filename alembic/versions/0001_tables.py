@@ -134,6 +134,7 @@ def upgrade() -> None:
         sa.Column("doubts", sa.Integer(), nullable=False),
         sa.Column("next_at", TIME),
         sa.Column("lease_until", TIME),
+        sa.Column("handed_over", sa.Boolean(), nullable=False),
         sa.Column("owner", sa.String(length=100), nullable=False),
         sa.Column("code", sa.Integer(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     exists,
     func,
     insert,
@@ -63,12 +64,16 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The new state of a claimed delivery; `next_at` is None where it is final."""
+class Settlement:
+    """The new state of a claimed delivery; `next_at` is None where it is final.
+
+    `attempts` counts the tries so far, `doubts` those after which nobody knew.
+    """
 
     subscriber_id: int
     state: DeliveryState
     next_at: datetime | None
+    attempts: int
     doubts: int
     code: int
     detail: str
@@ -76,12 +81,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A delivery in state sending, with the process that claimed it."""
+    """A delivery in state sending, with the process that claimed it.
+
+    Unless it is `handed_over`, the process had not begun to send it.
+    """
 
     subscriber_id: int
     owner: str
     lease_until: datetime
+    attempts: int
     doubts: int
+    handed_over: bool
 
 
 def segments(conn: Connection, cadence: Cadence) -> list[tuple[str, ...]]:
@@ -138,8 +148,8 @@ def _add_audience(
         subscribers.c.id,
         literal(DeliveryState.PENDING.value),
         *(literal(0) for _ in range(3)),
-        literal(""),
-        literal(""),
+        *(literal("") for _ in range(2)),
+        literal(False),
         literal(now, deliveries.c.updated_at.type),
     ).where(
         subscribers.c.status == Status.ACTIVE,
@@ -148,7 +158,7 @@ def _add_audience(
     )
     columns = [
         *("digest_id", "subscriber_id", "state", "attempts", "doubts", "code"),
-        *("owner", "detail", "updated_at"),
+        *("owner", "detail", "handed_over", "updated_at"),
     ]
     conn.execute(insert(deliveries).from_select(columns, members, include_defaults=False))
 
@@ -210,7 +220,7 @@ def claim(
                     row.subscriber_id,
                     row.email,
                     tuple(row.topics.split()),
-                    row.attempts + 1,
+                    row.attempts,
                     row.doubts,
                 )
                 for row in taken
@@ -287,12 +297,34 @@ def _lease(
         )
         .values(
             state=DeliveryState.SENDING,
-            attempts=deliveries.c.attempts + 1,
+            handed_over=False,
             next_at=None,
             lease_until=lease_until,
             owner=owner,
             updated_at=now,
         )
+    )
+
+
+def hand_over(conn: Connection, part: Batch, owner: str, subscriber_ids: Sequence[int]) -> set[int]:
+    """Note that mails are about to leave; returns whose deliveries `owner` still holds.
+
+    Commit before they leave: what is not noted was certainly not sent.
+    """
+    held = (
+        update(deliveries)
+        .where(*_held(part.digest_id, owner), deliveries.c.subscriber_id.in_(subscriber_ids))
+        .values(handed_over=True)
+        .returning(deliveries.c.subscriber_id)
+    )
+    return set(conn.scalars(held))
+
+
+def _held(digest_id: int, owner: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        deliveries.c.digest_id == digest_id,
+        deliveries.c.state == DeliveryState.SENDING,
+        deliveries.c.owner == owner,
     )
 
 
@@ -303,67 +335,74 @@ def orphans(conn: Connection, part: Batch) -> list[Orphan]:
             deliveries.c.subscriber_id,
             deliveries.c.owner,
             deliveries.c.lease_until,
+            deliveries.c.attempts,
             deliveries.c.doubts,
+            deliveries.c.handed_over,
         ).where(*_within(part), deliveries.c.state == DeliveryState.SENDING)
     )
     return [Orphan(*row) for row in rows]
 
 
+# What became of one claimed delivery, as long as its claimer still holds it.
+_SETTLE = (
+    update(deliveries)
+    .where(
+        deliveries.c.digest_id == bindparam("of_digest"),
+        deliveries.c.subscriber_id == bindparam("of_subscriber"),
+        deliveries.c.state == DeliveryState.SENDING,
+        deliveries.c.owner == bindparam("held_by"),
+    )
+    .values(
+        state=bindparam("new_state"),
+        next_at=bindparam("new_next_at"),
+        attempts=bindparam("new_attempts"),
+        doubts=bindparam("new_doubts"),
+        code=bindparam("new_code"),
+        detail=bindparam("new_detail"),
+        updated_at=bindparam("now"),
+        lease_until=None,
+        owner="",
+    )
+)
+
+
 def record(
-    conn: Connection, digest_id: int, owner: str, verdicts: Sequence[Verdict], now: datetime
+    conn: Connection, digest_id: int, owner: str, settlements: Sequence[Settlement], now: datetime
 ) -> int:
     """Write what became of deliveries claimed by `owner`; returns how many were still its own.
 
     A delivery whose lease was lost to another process keeps what that process wrote.
     """
     written = 0
-    statement = (
-        update(deliveries)
-        .where(
-            deliveries.c.digest_id == digest_id,
-            deliveries.c.subscriber_id == bindparam("of"),
-            deliveries.c.state == DeliveryState.SENDING,
-            deliveries.c.owner == owner,
-        )
-        .values(
-            state=bindparam("new_state"),
-            next_at=bindparam("new_next_at"),
-            doubts=bindparam("new_doubts"),
-            code=bindparam("new_code"),
-            detail=bindparam("new_detail"),
-            lease_until=None,
-            owner="",
-            updated_at=now,
-        )
-    )
-    for verdict in verdicts:
-        result = conn.execute(
-            statement,
-            {
-                "of": verdict.subscriber_id,
-                "new_state": verdict.state,
-                "new_next_at": verdict.next_at,
-                "new_doubts": verdict.doubts,
-                "new_code": verdict.code,
-                "new_detail": verdict.detail[:500],
-            },
-        )
-        written += result.rowcount
+    for settlement in settlements:
+        values = {
+            "of_digest": digest_id,
+            "of_subscriber": settlement.subscriber_id,
+            "held_by": owner,
+            "new_state": settlement.state,
+            "new_next_at": settlement.next_at,
+            "new_attempts": settlement.attempts,
+            "new_doubts": settlement.doubts,
+            "new_code": settlement.code,
+            "new_detail": settlement.detail[:500],
+            "now": now,
+        }
+        written += conn.execute(_SETTLE, values).rowcount
     return written
 
 
-def expire(conn: Connection, part: Batch, now: datetime) -> int:
-    """Settle as expired whatever of the batch still waits to be sent; returns how many."""
-    waiting = or_(
-        deliveries.c.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
-        and_(deliveries.c.state == DeliveryState.UNCERTAIN, deliveries.c.next_at.is_not(None)),
-    )
-    result = conn.execute(
+def expire(conn: Connection, part: Batch, now: datetime) -> None:
+    """Settle for good what still waits of the batch: as expired, or as uncertain if it was that."""
+    doubtful = deliveries.c.doubts > 0
+    conn.execute(
         update(deliveries)
-        .where(*_within(part), waiting)
-        .values(state=DeliveryState.EXPIRED, next_at=None, updated_at=now)
+        .where(*_within(part), RETRYABLE, deliveries.c.state != DeliveryState.SENDING)
+        .values(
+            state=case((doubtful, DeliveryState.UNCERTAIN), else_=DeliveryState.EXPIRED),
+            next_at=None,
+            updated_at=now,
+        )
     )
-    return result.rowcount
 
 
 def finish(conn: Connection, part: Batch, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -208,6 +209,7 @@ deliveries = Table(
     Column("doubts", Integer, nullable=False, default=0),  # times the outcome was uncertain
     Column("next_at", UTCDateTime),  # when deferred or uncertain is due again; null: never
     Column("lease_until", UTCDateTime),  # while sending
+    Column("handed_over", Boolean, nullable=False, default=False),  # may have left meanwhile
     Column("owner", String(100), nullable=False, default=""),  # the process that holds the lease
     Column("code", Integer, nullable=False, default=0),
     Column("detail", Text, nullable=False, default=""),
