@@ -52,14 +52,14 @@ def test_each_day_is_due_once_and_in_order(day: date, digest_at: time, zone: Zon
 def test_minute_by_minute_every_digest_is_made_once(
     start: datetime, digest_at: time, zone: ZoneInfo, cadence: Cadence
 ) -> None:
-    covered: date | None = None
+    settled: set[date] = set()
     made: list[date] = []
     for hours in range(0, 24 * 40, 7):
         now = start + timedelta(hours=hours)
-        for day in missing(cadence, covered, now, digest_at, zone):
+        for day in missing(cadence, settled, now, digest_at, zone):
             assert due_at(day, digest_at, zone) <= now
             made.append(day)
-            covered = day
+            settled.add(day)
     assert made == sorted(set(made))
     if not made:
         assert cadence is not Cadence.DAILY
@@ -70,23 +70,30 @@ def test_minute_by_minute_every_digest_is_made_once(
 
 
 def test_nothing_is_missing_before_the_hour() -> None:
-    covered = date(2026, 11, 18)
+    settled = {date(2026, 11, 18)}
     before, after = utc("2026-11-20T05:29"), utc("2026-11-20T05:30")
-    assert missing(Cadence.DAILY, covered, before, HALF_PAST_SIX, BERLIN) == []
-    assert missing(Cadence.DAILY, covered, after, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
+    assert missing(Cadence.DAILY, settled, before, HALF_PAST_SIX, BERLIN) == []
+    assert missing(Cadence.DAILY, settled, after, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
 
 
 def test_first_start_makes_only_the_newest_while_it_is_news() -> None:
     now = utc("2026-11-20T09:00")
-    assert missing(Cadence.DAILY, None, now, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
-    assert missing(Cadence.WEEKLY, None, now, HALF_PAST_SIX, BERLIN) == []
+    assert missing(Cadence.DAILY, set(), now, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
+    assert missing(Cadence.WEEKLY, set(), now, HALF_PAST_SIX, BERLIN) == []
     monday = utc("2026-11-23T09:00")
-    assert missing(Cadence.WEEKLY, None, monday, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 22)]
-    assert missing(Cadence.MONTHLY, None, monday, HALF_PAST_SIX, BERLIN) == []
+    assert missing(Cadence.WEEKLY, set(), monday, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 22)]
+    assert missing(Cadence.MONTHLY, set(), monday, HALF_PAST_SIX, BERLIN) == []
 
 
 def test_downtime_leaves_days_for_the_archive() -> None:
     now = utc("2026-11-20T09:00")
-    days = missing(Cadence.DAILY, date(2026, 11, 16), now, HALF_PAST_SIX, BERLIN)
+    days = missing(Cadence.DAILY, {date(2026, 11, 16)}, now, HALF_PAST_SIX, BERLIN)
     assert days == [date(2026, 11, 17), date(2026, 11, 18), date(2026, 11, 19)]
     assert [mailed(day, now, HALF_PAST_SIX, BERLIN) for day in days] == [False, False, True]
+
+
+def test_a_day_made_early_by_hand_does_not_hide_the_day_before() -> None:
+    now = utc("2026-11-20T09:00")
+    settled = {date(2026, 11, 18), date(2026, 11, 20)}
+    assert missing(Cadence.DAILY, settled, now, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
+    assert not mailed(date(2026, 11, 20), now, HALF_PAST_SIX, BERLIN)

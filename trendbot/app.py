@@ -68,10 +68,8 @@ class App:
     def transport(self) -> Transport:
         """The transport `mail.transport` names."""
         name = self.settings.mail.transport
-        if name not in TRANSPORTS:
-            raise SettingsError(f"mail.transport: {name!r} is none of {', '.join(TRANSPORTS)}")
         adapter = resolve_name(TRANSPORTS[name])
-        table = getattr(self.settings.mail, name)
+        table = self.settings.mail.tables.get(name, {})
         transport: Transport = adapter(
             section(adapter.Settings, table, f"mail.{name}"), self._context(name)
         )
@@ -104,10 +102,6 @@ class App:
     def _adapters(
         self, kind: str, registry: Mapping[str, str], tables: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
-        if unknown := set(tables) - set(registry):
-            raise SettingsError(
-                f"[{kind}.{min(unknown)}]: unknown; there are {', '.join(sorted(registry))}"
-            )
         built = {}
         for name, place in registry.items():
             adapter = resolve_name(place)
@@ -151,5 +145,21 @@ def build(settings: Settings, now: Callable[[], datetime] | None = None) -> App:
 
     Raises SettingsError and StoreError.
     """
+    _refuse_unknown(settings)
     engine = open_store(settings.database.url.get_secret_value(), settings.home)
     return App(settings, engine, now or utc_now)
+
+
+def _refuse_unknown(settings: Settings) -> None:
+    """Raise SettingsError for the name of an adapter that is none."""
+    for place, named, known in (
+        ("sources", settings.sources, SOURCES),
+        ("signals", settings.signals, SIGNALS),
+        ("mail", settings.mail.tables, TRANSPORTS),
+        ("mail.transport", {settings.mail.transport}, TRANSPORTS),
+        ("ranking.weights", settings.ranking.weights, {**SIGNALS, "hotpapers": ""}),
+    ):
+        if unknown := set(named) - set(known):
+            raise SettingsError(
+                f"{place}.{min(unknown)}: unknown; there are {', '.join(sorted(known))}"
+            )

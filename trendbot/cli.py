@@ -95,8 +95,8 @@ def run(config: Path | None, day: date | None, cadence: str, no_deliver: bool) -
 
     app = open_app(config)
     if not no_deliver:
-        app.secret  # noqa: B018  # before the work, not after it: mail needs the key
-    made = pipeline.run(app, Cadence(cadence), _past(app, day), mail=not no_deliver)
+        app.dispatch()  # what is wrong with mail shows before the work, not after it
+    made = pipeline.run(app, Cadence(cadence), _closed_day(app, cadence, day), mail=not no_deliver)
     _tell(app, made)
 
 
@@ -110,7 +110,7 @@ def collect(config: Path | None, day: date | None) -> None:
 
     app = open_app(config)
     began = app.now()
-    wanted = _past(app, day)
+    wanted = _day(app, day)
     collect_day(app.engine, app.sources, app.signals, wanted, wanted, app.now)
     failed = []
     with app.engine.connect() as conn:
@@ -273,7 +273,7 @@ def _digest(app: "App", cadence: str, day: date) -> "Digest":
     return found
 
 
-def _past(app: "App", day: date | None) -> date:
+def _day(app: "App", day: date | None) -> date:
     """The day asked for, or yesterday: the newest whose papers the world had a day to talk about.
 
     Raises SettingsError for a day that has not begun anywhere.
@@ -283,16 +283,33 @@ def _past(app: "App", day: date | None) -> date:
     return day or app.now().astimezone(app.settings.schedule.zone).date() - timedelta(days=1)
 
 
+def _closed_day(app: "App", cadence: str, day: date | None) -> date:
+    """The day to make a digest of; for a month, one of a month that is over."""
+    from trendbot.model import Cadence
+    from trendbot.ranking import closing_day
+
+    found = _day(app, day)
+    if cadence != Cadence.MONTHLY:
+        return found
+    if day is None:
+        return (found + timedelta(days=1)).replace(day=1) - timedelta(days=1)
+    if closing_day(Cadence.MONTHLY, day) > app.now().date():
+        raise SettingsError(f"{day:%B %Y} is not over yet; its digest would be frozen half full")
+    return day
+
+
 def _tell(app: "App", made: "Made") -> None:
     if made.digest is None:
-        if made.outcome == "failed":
+        if made.ending == "failed":
             raise TrendbotError(f"no digest was made: {made.reason}")
         click.echo(f"No digest, nothing mailed: {made.reason}.")
         return
     found = made.digest
     click.echo(
-        f"{found.cadence} digest of {found.date}: {made.outcome}, {len(found.papers)} papers."
+        f"{found.cadence} digest of {found.date}: {made.ending}, {len(found.papers)} papers."
     )
+    if made.reason:
+        click.echo(f"Not everybody answered: {made.reason}", err=True)
     _tell_open(app, found)
 
 

@@ -95,19 +95,20 @@ def collect_papers(
 def _days_to_ask(
     conn: Connection, name: str, since: date, until: date, today: date
 ) -> tuple[date, date] | None:
-    """The days to ask a source for: from the first not known until today, or None.
+    """The days to ask a source for: the first not known until today, or None.
 
-    Looking back behind what was told already, only weekdays without a single paper are
-    asked for: nothing is announced on others.
+    Behind what it told already only weekdays without a single paper of it are worth asking
+    for, none before its reach: nothing is announced on others.
     """
     told = runs.covered_until(conn, "source", name)
-    there = papers.days(conn, since, until)
-    window = (since + timedelta(days=n) for n in range((until - since).days + 1))
+    first = max(since, today - timedelta(days=REACH_DAYS))
+    there = papers.days(conn, name, first, until)
+    window = (first + timedelta(days=n) for n in range((until - first).days + 1))
     empty = [day for day in window if day.weekday() < SATURDAY and day not in there]
     if told is not None and until < told:
-        return (empty[0], until) if empty else None
-    first = min([told or until, *empty[:1]])
-    return max(first, today - timedelta(days=REACH_DAYS)), today
+        return (empty[0], empty[-1]) if empty else None
+    known = max(told or until, today - timedelta(days=REACH_DAYS))
+    return min([known, *empty[:1]]), today
 
 
 def collect_posts(

@@ -27,7 +27,8 @@ from trendbot.store import digests, runs
 from trendbot.store.engine import explain
 from trendbot.web.ops import create
 
-RETRY_AFTER = timedelta(minutes=15)
+RETRY_NEWS_AFTER = timedelta(minutes=15)
+RETRY_AFTER = timedelta(hours=6)
 STOP_WITHIN = (
     8.0  # seconds for the work in hand; what is not done then is taken up at the next start
 )
@@ -38,13 +39,10 @@ log = logging.getLogger(__name__)
 def serve(app: App) -> None:
     """Work until SIGTERM or SIGINT, then stop within ten seconds without losing a delivery.
 
-    Raises SettingsError when the web's port cannot be had.
+    Raises SettingsError when an adapter's settings are wrong or the web's port cannot be had.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for chatty in ("apscheduler", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    asked = ", ".join([*app.sources, *app.signals])  # built now, so that mistakes show now
+    _begin_log()
     stopping = threading.Event()
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
@@ -55,11 +53,7 @@ def serve(app: App) -> None:
     web, web_thread, _ = start_web(app)
     at_work = threading.Lock()
     scheduler = _start_scheduler(app, stopping, at_work)
-    log.info(
-        "working; digests are due at %s %s",
-        app.settings.schedule.digest_at,
-        app.settings.schedule.timezone,
-    )
+    log.info("asking %s, mailing by %s", asked or "nobody", type(app.transport).__name__)
     stopping.wait()
     log.info("stopping")
     scheduler.shutdown(wait=False)
@@ -67,11 +61,20 @@ def serve(app: App) -> None:
     web.should_exit = True
     web_thread.join(timeout=1)
     if not finished:
-        log.warning("a job did not end in time; the next start goes on where it was")
+        log.warning("what was begun did not end in time; the next start goes on from there")
         logging.shutdown()
         os._exit(0)  # its thread would keep the process; the database is consistent without it
+    at_work.release()
     app.engine.dispose()
     log.info("stopped")
+
+
+def _begin_log() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for chatty in ("apscheduler", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
@@ -97,24 +100,17 @@ def collect_if_due(app: App) -> None:
 
 def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
     """Make the digests that are due and missing, after one look at sources and signals."""
-    missing = [
-        (cadence, day)
-        for cadence in Cadence
-        if not _tried_lately(app, cadence)
-        for day in _missing(app, cadence)
-    ]
+    missing = [(cadence, day) for cadence in Cadence for day in _missing(app, cadence)]
     if not missing or stop():
         return
-    days = [day for _, day in missing]
-    collect(app.engine, app.sources, app.signals, min(days), max(days), app.now)
-    failed: set[Cadence] = set()
+    windows = [pipeline.days_of(app, cadence, day) for cadence, day in missing]
+    since, until = min(first for first, _ in windows), max(last for _, last in windows)
+    collect(app.engine, app.sources, app.signals, since, until, app.now)
     for cadence, day in missing:
-        if stop() or cadence in failed:
-            continue
+        if stop():
+            return
         made = pipeline.make_digest(app, cadence, day)
-        log.info("%s digest of %s: %s %s", cadence, day, made.outcome, made.reason)
-        if made.outcome is pipeline.Outcome.FAILED:
-            failed.add(cadence)
+        log.info("%s digest of %s: %s %s", cadence, day, made.ending, made.reason)
 
 
 def plan_due(app: App) -> None:
@@ -132,20 +128,17 @@ def plan_due(app: App) -> None:
 
 
 def _missing(app: App, cadence: Cadence) -> list[date]:
-    schedule = app.settings.schedule
+    """The days to make digests of now; those that failed lately are left for later."""
+    schedule, now = app.settings.schedule, app.now()
     with app.engine.connect() as conn:
-        covered = runs.covered_until(conn, "digest", cadence)
-    return due.missing(cadence, covered, app.now(), schedule.digest_at, schedule.zone)
-
-
-def _tried_lately(app: App, cadence: Cadence) -> bool:
-    with app.engine.connect() as conn:
-        last = runs.last(conn, "digest", cadence)
-    return (
-        last is not None
-        and last.outcome in pipeline.FAILURES
-        and last.started_at + RETRY_AFTER > app.now()
-    )
+        settled = runs.settled(conn, cadence, now.date() - due.MOST_MISSED)
+        last = runs.last_finished(conn, "digest", cadence)
+    days = due.missing(cadence, settled, now, schedule.digest_at, schedule.zone)
+    if last is None or last.outcome not in pipeline.FAILURES:
+        return days
+    news = any(due.mailed(day, now, schedule.digest_at, schedule.zone) for day in days)
+    wait = RETRY_NEWS_AFTER if news else RETRY_AFTER
+    return days if last.started_at + wait <= now else []
 
 
 def _start_scheduler(
@@ -155,6 +148,8 @@ def _start_scheduler(
 
     def look() -> None:
         with at_work:
+            if stopping.is_set():
+                return
             try:
                 work(app, stopping.is_set)
             except TrendbotError as error:
@@ -180,7 +175,8 @@ def start_web(app: App) -> tuple[uvicorn.Server, threading.Thread, int]:
     """Answer HTTP on a thread of its own; returns the port it got. Raises SettingsError."""
     web = app.settings.web
     try:
-        listener = socket.create_server((web.host, web.port))
+        family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+        listener = socket.create_server((web.host, web.port), family=family)
     except OSError as error:
         raise SettingsError(
             f"web.host, web.port: cannot listen on {web.host} port {web.port}: {error.strerror}"

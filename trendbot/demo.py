@@ -1,5 +1,6 @@
 """The whole job once, offline, with sample papers, in a folder of its own."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -14,7 +15,7 @@ from trendbot.app import build
 from trendbot.collect import collect
 from trendbot.errors import TrendbotError
 from trendbot.model import Cadence
-from trendbot.settings import load, write_example
+from trendbot.settings import ENV_PREFIX, load, write_example
 from trendbot.sources.sample import first_day, last_day
 
 SUBSCRIBERS = (("ada@example.org", ""), ("grace@example.net", "cs.CV,cs.LG"))
@@ -35,6 +36,8 @@ def run_demo(home: Path, console: Console) -> None:
     Raises TrendbotError when the folder cannot be used.
     """
     config = home / "trendbot.toml"
+    for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
+        del os.environ[name]  # settings meant for another trendbot have no place in the demo
     if not config.exists():
         _furnish(home, config)
     app = build(load(config), _morning_after)
@@ -83,7 +86,7 @@ def _tell(
     program = "trendbot" if shutil.which("trendbot") else shlex.quote(sys.argv[0])
     here = f"{program} --config {shlex.quote(str(config))}"
     lines = [
-        f"\nThe {made.outcome} digest of {last_day()} has "
+        f"\nThe {made.ending} digest of {last_day()} has "
         f"{len(made.digest.papers) if made.digest else 0} papers; {new} mails were sent now.",
         f"Your mail lies in {home / 'mail' / 'new'}:",
         *(f"  {mail}" for mail in mails),

@@ -5,6 +5,7 @@ hour that a clock change skips counts as the hour after it; one it repeats, as t
 """
 
 from calendar import monthrange
+from collections.abc import Set
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -32,26 +33,27 @@ def closes(cadence: Cadence, day: date) -> bool:
 
 
 def missing(
-    cadence: Cadence, covered: date | None, now: datetime, digest_at: time, zone: ZoneInfo
+    cadence: Cadence, settled: Set[date], now: datetime, digest_at: time, zone: ZoneInfo
 ) -> list[date]:
     """The days whose digests are due and not settled yet, oldest first.
 
-    `covered` is the last day settled, made or quiet; without one, at the very first start,
-    only the newest day counts, and only while its digest is news.
+    `settled` are the days whose digest is made or was nothing to make. Only days after the
+    first of them count; without any, at the very first start, only the newest day, and only
+    while its digest is news.
     """
     today = now.astimezone(zone).date()
+    first = today - MOST_MISSED
     days = [
         day
-        for ago in range(MOST_MISSED.days, -1, -1)
-        if closes(cadence, day := today - timedelta(days=ago))
-        and due_at(day, digest_at, zone) <= now
-        and (covered is None or day > covered)
+        for day in (first + timedelta(days=n) for n in range(MOST_MISSED.days + 1))
+        if closes(cadence, day) and due_at(day, digest_at, zone) <= now
     ]
-    if covered is None:
+    known = [day for day in settled if day >= first]
+    if not known:
         return [day for day in days[-1:] if mailed(day, now, digest_at, zone)]
-    return days
+    return [day for day in days if day > min(known) and day not in settled]
 
 
 def mailed(day: date, now: datetime, digest_at: time, zone: ZoneInfo) -> bool:
-    """Whether the digest of `day`, made now, is still news enough to mail."""
-    return now - due_at(day, digest_at, zone) <= MAILED_WITHIN
+    """Whether now is the time to mail the digest of `day`: due, and still news."""
+    return timedelta(0) <= now - due_at(day, digest_at, zone) <= MAILED_WITHIN

@@ -9,7 +9,7 @@ Every step finds what an earlier run left and goes on from there: running a day 
 again after a crash between any two steps, makes one digest and sends one mail.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812  # a ranking's own date is called date
 from datetime import datetime
@@ -27,7 +27,7 @@ from trendbot.store import digests, papers, posts, runs
 FAILURES = ("failed", "stopped")
 
 
-class Outcome(StrEnum):
+class Ending(StrEnum):
     """How making a digest ended."""
 
     MADE = "made"
@@ -38,9 +38,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of making a digest: the digest, or the reason there is none."""
+    """What came of making a digest: the digest and who did not answer, or why there is none."""
 
-    outcome: Outcome
+    ending: Ending
     digest: Digest | None
     reason: str = ""
 
@@ -85,7 +85,7 @@ def make_digest(app: App, cadence: Cadence, day: Date) -> Made:
     made_at = app.now()
     with app.engine.begin() as conn:
         if (found := digests.find(conn, cadence, day)) is not None:
-            return Made(Outcome.THERE, found)
+            return Made(Ending.THERE, found)
         started = runs.start(conn, "digest", cadence, day, day, made_at)
         ranked = ranking(app, conn, cadence, day)
         shown = digests.shown(conn, cadence, day) if cadence is Cadence.DAILY else {}
@@ -93,8 +93,8 @@ def make_digest(app: App, cadence: Cadence, day: Date) -> Made:
         if not chosen:
             made = _nothing_to_tell(app, conn, ranked)
         else:
-            made = _freeze(conn, ranked, chosen, made_at)
-        outcome = "ok" if made.digest else made.outcome.value
+            made = _freeze(app, conn, ranked, chosen, made_at)
+        outcome = "ok" if made.digest else made.ending.value
         runs.finish(conn, started, outcome, len(chosen), made.reason, app.now())
     return made
 
@@ -140,7 +140,9 @@ def with_papers(conn: Connection, standings: list[Standing]) -> list[tuple[int, 
     ]
 
 
-def _freeze(conn: Connection, ranked: Ranked, chosen: list[Standing], made_at: datetime) -> Made:
+def _freeze(
+    app: App, conn: Connection, ranked: Ranked, chosen: list[Standing], made_at: datetime
+) -> Made:
     newest = posts.newest_reading(conn, [one.paper_id for one in chosen], made_at)
     made = digests.freeze(
         conn,
@@ -152,8 +154,9 @@ def _freeze(conn: Connection, ranked: Ranked, chosen: list[Standing], made_at: d
         made_at=made_at,
         papers=with_papers(conn, chosen),
     )
-    outcome = Outcome.THERE if made is None else Outcome.MADE
-    return Made(outcome, digests.find(conn, ranked.cadence, ranked.date))
+    ending = Ending.THERE if made is None else Ending.MADE
+    found = digests.find(conn, ranked.cadence, ranked.date)
+    return Made(ending, found, _failures(conn, ranked, _everybody(app)))
 
 
 def _nothing_to_tell(app: App, conn: Connection, ranked: Ranked) -> Made:
@@ -168,17 +171,25 @@ def _nothing_to_tell(app: App, conn: Connection, ranked: Ranked) -> Made:
             f"none of {ranked.announced} papers announced {days} reached a score of "
             f"{app.settings.ranking.min_score:g}; {ranked.measured} were posted about"
         )
-    asked: list[tuple[str, Mapping[str, object]]] = [("source", app.sources)]
-    if ranked.announced:
-        asked.append(("signal", app.signals))
-    failures = [
+    asked = _everybody(app) if ranked.announced else _everybody(app)[:1]
+    if failures := _failures(conn, ranked, asked):
+        return Made(Ending.FAILED, None, f"{reason}, as far as known: {failures}")
+    return Made(Ending.QUIET, None, reason)
+
+
+def _everybody(app: App) -> list[tuple[str, Mapping[str, object]]]:
+    return [("source", app.sources), ("signal", app.signals)]
+
+
+def _failures(
+    conn: Connection, ranked: Ranked, asked: Sequence[tuple[str, Mapping[str, object]]]
+) -> str:
+    """Who of those asked about the window did not answer, and why; empty if all did."""
+    return "; ".join(
         f"{kind} {name}: {run.message}"
         for kind, wired in asked
         for name in wired
-        if (run := runs.last(conn, kind, name)) is not None
+        if (run := runs.last_finished(conn, kind, name)) is not None
         and run.outcome in FAILURES
         and run.since <= ranked.until
-    ]
-    if failures:
-        return Made(Outcome.FAILED, None, f"{reason}, as far as known: " + "; ".join(failures))
-    return Made(Outcome.QUIET, None, reason)
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
+import pydantic_settings
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -147,14 +148,20 @@ class Ranking(Section):
 class MailSection(Section):
     """How digests leave. The tables of the transports are read by the transports."""
 
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+    __pydantic_extra__: dict[str, dict[str, Any]]
+
     sender: str = "trendbot <trendbot@localhost>"
     reply_to: str = ""
     transport: str = "maildir"
     max_age: Duration = timedelta(days=2)
     lease: Duration = timedelta(minutes=15)
     on_uncertain: Literal["retry", "hold"] = "retry"
-    maildir: dict[str, Any] = {}
-    smtp: dict[str, Any] = {}
+
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The tables of transports, by name."""
+        return self.__pydantic_extra__
 
 
 class Web(Section):
@@ -215,6 +222,8 @@ def load(path: Path | None = None) -> Settings:
         return Settings(**{**table, "home": file.resolve().parent})
     except ValidationError as error:
         raise SettingsError(_explain(str(file), error)) from error
+    except pydantic_settings.SettingsError as error:
+        raise SettingsError(f"environment: {error}; write TRENDBOT_SECTION__KEY=value") from error
 
 
 SectionT = TypeVar("SectionT", bound=Section)

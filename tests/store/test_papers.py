@@ -61,7 +61,7 @@ def test_only_new_papers_are_counted(engine: Engine, now: datetime) -> None:
         papers.upsert(conn, [GRAPHS], now)
         assert papers.upsert(conn, [GRAPHS, MOTHS, MOTHS], now) == 1
         assert papers.upsert(conn, [GRAPHS, MOTHS], now) == 0
-        assert papers.count(conn, date.min, date.max) == 2
+        assert len(papers.announced(conn, date.min, date.max)) == 2
 
 
 def test_a_known_paper_is_refreshed(engine: Engine, now: datetime) -> None:
@@ -112,8 +112,8 @@ def test_windows_hold_both_their_ends(engine: Engine, now: datetime) -> None:
     with engine.begin() as conn:
         papers.upsert(conn, days[::-1], now)
         assert stored(conn, *inside) == days[1:4]
-        assert papers.count(conn, *inside) == 3
-        assert papers.count(conn, DAY + timedelta(days=9), date.max) == 0
+        assert len(papers.announced(conn, *inside)) == 3
+        assert papers.announced(conn, DAY + timedelta(days=9), date.max) == []
 
 
 def test_unknown_and_odd_keys_are_left_out(engine: Engine, now: datetime) -> None:
@@ -194,3 +194,13 @@ def test_together_or_one_by_one_is_the_same(
         assert {paper.key: paper for paper in stored(conn)} == together
         assert conn.scalar(select(func.count()).select_from(paper_categories)) == categories
         conn.rollback()
+
+
+def test_the_days_of_a_source_are_its_own(engine: Engine, now: datetime) -> None:
+    next_day = DAY + timedelta(days=1)
+    mine = replace(GRAPHS, announced=DAY)
+    other = replace(GRAPHS, source="elsewhere", announced=next_day)
+    with engine.begin() as conn:
+        papers.upsert(conn, [mine, replace(mine, id="2611.00009"), other], now)
+        assert papers.days(conn, GRAPHS.source, DAY, next_day) == {DAY}
+        assert papers.days(conn, GRAPHS.source, next_day, next_day) == set()

@@ -15,12 +15,13 @@ NEXT = DAY + timedelta(days=1)
 def test_a_run_is_written_down_from_start_to_end(engine: Engine, now: datetime) -> None:
     with engine.begin() as conn:
         run = runs.start(conn, "source", "arxiv", DAY, NEXT, now)
-        assert runs.last(conn, "source", "arxiv") == Run(
-            run, "source", "arxiv", DAY, NEXT, now, None, "running", 0, ""
-        )
+        assert runs.last_of_each(conn, "source") == [
+            Run(run, "source", "arxiv", DAY, NEXT, now, None, "running", 0, "")
+        ]
+        assert runs.last_finished(conn, "source", "arxiv") is None
         later = now + timedelta(minutes=1)
         runs.finish(conn, run, "failed", 17, "it answered 503", later)
-        assert runs.last(conn, "source", "arxiv") == Run(
+        assert runs.last_finished(conn, "source", "arxiv") == Run(
             run, "source", "arxiv", DAY, NEXT, now, later, "failed", 17, "it answered 503"
         )
 
@@ -30,8 +31,7 @@ def test_only_the_run_named_is_finished(engine: Engine, now: datetime) -> None:
         first = runs.start(conn, "source", "arxiv", DAY, DAY, now)
         runs.start(conn, "signal", "x", DAY, DAY, now)
         runs.finish(conn, first, "ok", 1, "", now)
-        other = runs.last(conn, "signal", "x")
-        assert other is not None
+        (other,) = runs.last_of_each(conn, "signal")
         assert other.outcome == "running"
 
 
@@ -43,14 +43,17 @@ def finished(
     return run
 
 
-def test_the_last_run_is_the_newest_of_its_kind_and_name(engine: Engine, now: datetime) -> None:
+def test_the_last_finished_run_is_the_newest_of_its_kind_and_name(
+    engine: Engine, now: datetime
+) -> None:
     with engine.begin() as conn:
-        assert runs.last(conn, "source", "arxiv") is None
+        assert runs.last_finished(conn, "source", "arxiv") is None
         finished(conn, "source", "arxiv", NEXT, "ok", now)
         newest = finished(conn, "source", "arxiv", DAY, "failed", now - timedelta(hours=1))
         finished(conn, "source", "sample", DAY, "ok", now)
         finished(conn, "signal", "arxiv", DAY, "ok", now)
-        found = runs.last(conn, "source", "arxiv")
+        runs.start(conn, "source", "arxiv", NEXT, NEXT, now)
+        found = runs.last_finished(conn, "source", "arxiv")
         assert found is not None
         assert found.id == newest
 
@@ -156,3 +159,13 @@ def test_two_who_book_at_once_never_pass_the_limit(engine: Engine) -> None:
         assert sum(one.result(timeout=60) for one in bookings) == 100
     with engine.connect() as conn:
         assert runs.budget(conn, "x", DAY) == (100, "")
+
+
+def test_settled_days_are_those_made_or_quiet(engine: Engine, now: datetime) -> None:
+    with engine.begin() as conn:
+        for days, outcome in enumerate(("ok", "quiet", "failed", "stopped")):
+            finished(conn, "digest", "daily", DAY + timedelta(days=days), outcome, now)
+        finished(conn, "digest", "weekly", DAY + timedelta(days=9), "ok", now)
+        runs.start(conn, "digest", "daily", DAY, DAY + timedelta(days=7), now)
+        assert runs.settled(conn, "daily", DAY) == {DAY, NEXT}
+        assert runs.settled(conn, "daily", NEXT) == {NEXT}

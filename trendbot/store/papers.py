@@ -15,7 +15,6 @@ from sqlalchemy import (
     case,
     cast,
     delete,
-    func,
     insert,
     select,
 )
@@ -68,16 +67,12 @@ def announced(conn: Connection, since: date, until: date) -> list[Paper]:
     return list(_load(conn, papers.c.announced.between(since, until)).values())
 
 
-def days(conn: Connection, since: date, until: date) -> set[date]:
-    """The days from `since` to `until`, both included, on which any paper was announced."""
-    announced = select(papers.c.announced).where(papers.c.announced.between(since, until))
+def days(conn: Connection, source: str, since: date, until: date) -> set[date]:
+    """The days from `since` to `until`, both included, on which `source` announced a paper."""
+    announced = select(papers.c.announced).where(
+        papers.c.source == source, papers.c.announced.between(since, until)
+    )
     return set(conn.scalars(announced.distinct()))
-
-
-def count(conn: Connection, since: date, until: date) -> int:
-    """How many papers were announced from `since` to `until`, both included."""
-    inside = papers.c.announced.between(since, until)
-    return conn.scalar(select(func.count()).select_from(papers).where(inside)) or 0
 
 
 def by_id(conn: Connection, ids: Iterable[int]) -> dict[int, Paper]:

@@ -46,9 +46,9 @@ def finish(
     conn.execute(update(runs).where(runs.c.id == run_id).values(values))
 
 
-def last(conn: Connection, kind: str, name: str) -> Run | None:
-    """The newest run of this name, finished or not."""
-    mine = (runs.c.kind == kind) & (runs.c.name == name)
+def last_finished(conn: Connection, kind: str, name: str) -> Run | None:
+    """The newest run of this name that came to an end."""
+    mine = (runs.c.kind == kind) & (runs.c.name == name) & (runs.c.outcome != "running")
     row = conn.execute(select(runs).where(mine).order_by(runs.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else Run(**row._mapping)
 
@@ -58,6 +58,15 @@ def last_of_each(conn: Connection, kind: str) -> list[Run]:
     newest = select(func.max(runs.c.id)).where(runs.c.kind == kind).group_by(runs.c.name)
     rows = conn.execute(select(runs).where(runs.c.id.in_(newest)).order_by(runs.c.name))
     return [Run(**row._mapping) for row in rows]
+
+
+def settled(conn: Connection, name: str, since: date) -> set[date]:
+    """The days from `since` on whose digest of this cadence was made, or was nothing to make."""
+    told = runs.c.outcome.in_(["ok", "quiet"])
+    days = select(runs.c.until).where(
+        runs.c.kind == "digest", runs.c.name == name, told, runs.c.until >= since
+    )
+    return set(conn.scalars(days))
 
 
 def covered_until(conn: Connection, kind: str, name: str) -> date | None:

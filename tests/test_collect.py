@@ -1,0 +1,208 @@
+"""Collecting: who is asked for which days, and what is kept when somebody fails."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from trendbot.collect import (
+    CHUNK,
+    REACH_DAYS,
+    archive_files,
+    chunks,
+    collect,
+    collect_papers,
+    import_hotpapers,
+)
+from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
+from trendbot.model import Paper, Post, Reading
+from trendbot.store import papers, posts, runs
+from trendbot.store.schema import papers as paper_rows
+from trendbot.store.schema import posts as post_rows
+
+FRIDAY = date(2026, 11, 20)
+NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
+ARCHIVE = Path(__file__).parent / "data" / "hotpapers"
+
+
+def now() -> datetime:
+    return NOW
+
+
+def paper(number: int, day: date = FRIDAY) -> Paper:
+    return Paper("arxiv", f"2611.{number:05}", f"On {number}", ("Ada",), ("cs.LG",), day)
+
+
+@dataclass
+class Source:
+    """Yields what it has, then raises what it must."""
+
+    found: list[Paper] = field(default_factory=list)
+    error: Exception | None = None
+    asked: list[tuple[date, date]] = field(default_factory=list)
+
+    def fetch(self, since: date, until: date) -> Iterable[Paper]:
+        self.asked.append((since, until))
+        yield from (one for one in self.found if since <= one.announced <= until)
+        if self.error:
+            raise self.error
+
+    def check(self) -> str:
+        return "here"
+
+
+@dataclass
+class Signal:
+    """One post with a reading for each paper asked about, then what it must raise."""
+
+    error: Exception | None = None
+    asked: list[tuple[set[str], datetime]] = field(default_factory=list)
+
+    def measure(self, wanted: Iterable[Paper], since: datetime) -> Iterable[Post]:
+        keys = [one.key for one in wanted]
+        self.asked.append((set(keys), since))
+        for key in keys:
+            yield Post("x", key, (key,), "a", "https://x.com", NOW, "", Reading(NOW, 1, 2))
+        if self.error:
+            raise self.error
+
+    def check(self) -> str:
+        return "here"
+
+
+def outcome(engine: Engine, kind: str, name: str) -> tuple[str, int, str]:
+    with engine.connect() as conn:
+        run = runs.last_finished(conn, kind, name)
+    assert run is not None
+    return run.outcome, run.items, run.message
+
+
+def test_papers_and_their_posts_are_stored(engine: Engine) -> None:
+    source, signal = Source([paper(1), paper(2)]), Signal()
+    collect(engine, {"arxiv": source}, {"x": signal}, FRIDAY, FRIDAY, now)
+    assert outcome(engine, "source", "arxiv") == ("ok", 2, "")
+    assert outcome(engine, "signal", "x") == ("ok", 2, "")
+    assert signal.asked[0][0] == {"arxiv:2611.00001", "arxiv:2611.00002"}
+    with engine.connect() as conn:
+        assert len(posts.candidates(conn, FRIDAY, FRIDAY)) == 2
+
+
+def test_a_failure_keeps_what_came_before_it_and_stops_nobody_else(engine: Engine) -> None:
+    broken = Source([paper(1)], SourceError("page 2 is cut off"))
+    whole = Source([paper(2)])
+    spent, well = Signal(SignalStopped("no credit")), Signal()
+    collect(
+        engine,
+        {"broken": broken, "whole": whole},
+        {"spent": spent, "well": well},
+        FRIDAY,
+        FRIDAY,
+        now,
+    )
+    assert outcome(engine, "source", "broken") == ("failed", 1, "page 2 is cut off")
+    assert outcome(engine, "source", "whole")[0] == "ok"
+    assert outcome(engine, "signal", "spent") == ("stopped", 2, "no credit")
+    assert outcome(engine, "signal", "well") == ("ok", 2, "")
+    with engine.connect() as conn:
+        assert len(papers.announced(conn, FRIDAY, FRIDAY)) == 2
+
+
+def test_nothing_announced_is_quiet_and_a_failure_is_not(engine: Engine) -> None:
+    collect_papers(engine, "empty", Source(), FRIDAY, FRIDAY, now)
+    collect_papers(engine, "down", Source(error=SourceError("503")), FRIDAY, FRIDAY, now)
+    assert outcome(engine, "source", "empty")[0] == "quiet"
+    assert outcome(engine, "source", "down") == ("failed", 0, "503")
+
+
+def test_a_bug_is_not_swallowed(engine: Engine) -> None:
+    with pytest.raises(ZeroDivisionError):
+        collect(engine, {"arxiv": Source(error=ZeroDivisionError())}, {}, FRIDAY, FRIDAY, now)
+
+
+def test_after_downtime_all_missed_days_are_asked_for(engine: Engine) -> None:
+    source = Source([paper(1, FRIDAY - timedelta(days=4))])
+    monday = datetime(2026, 11, 16, 7, 0, tzinfo=UTC)
+    collect_papers(engine, "arxiv", source, monday.date(), monday.date(), lambda: monday)
+    collect_papers(engine, "arxiv", source, FRIDAY, FRIDAY, now)
+    assert source.asked[1] == (monday.date(), NOW.date())
+
+
+def test_a_failed_run_does_not_count_as_told(engine: Engine) -> None:
+    source = Source(error=SourceError("503"))
+    thursday = NOW - timedelta(days=2)
+    collect_papers(engine, "arxiv", source, thursday.date(), thursday.date(), lambda: thursday)
+    source.error = None
+    collect_papers(engine, "arxiv", source, thursday.date(), FRIDAY, now)
+    assert source.asked[1] == (thursday.date(), NOW.date())
+
+
+def test_looking_back_asks_only_for_weekdays_without_papers(engine: Engine) -> None:
+    monday = date(2026, 11, 9)
+    week = [paper(n, monday + timedelta(days=n)) for n in range(5) if n != 2]
+    source = Source([paper(9), *week])
+    collect_papers(engine, "arxiv", source, FRIDAY, FRIDAY, now)
+    with engine.begin() as conn:
+        papers.upsert(conn, week, NOW)
+    collect_papers(engine, "arxiv", source, monday, monday + timedelta(days=6), now)
+    wednesday = monday + timedelta(days=2)
+    assert source.asked[1:] == [(wednesday, wednesday)]
+    with engine.begin() as conn:
+        papers.upsert(conn, [paper(8, wednesday)], NOW)
+    collect_papers(engine, "arxiv", source, monday, monday + timedelta(days=6), now)
+    assert len(source.asked) == 2
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_nobody_is_asked_for_what_is_out_of_reach(told: bool, engine: Engine) -> None:
+    source, signal = Source(), Signal()
+    if told:
+        collect_papers(engine, "arxiv", source, FRIDAY, FRIDAY, now)
+    source.asked.clear()
+    long_ago = FRIDAY - timedelta(days=REACH_DAYS + 30)
+    collect(engine, {"arxiv": source}, {"x": signal}, long_ago, long_ago, now)
+    assert (source.asked, signal.asked) == ([], [])
+    collect(engine, {"arxiv": source}, {"x": signal}, long_ago, FRIDAY, now)
+    assert source.asked[0][0] >= NOW.date() - timedelta(days=REACH_DAYS)
+
+
+def test_chunks_bound_memory_and_keep_what_came_before_an_error() -> None:
+    taken = 0
+
+    def items() -> Iterable[int]:
+        nonlocal taken
+        for taken in range(CHUNK * 2 + 3):  # read below, while it counts
+            yield taken
+        raise SignalError("cut off")
+
+    sizes = []
+    with pytest.raises(SignalError):
+        for chunk in chunks(items()):
+            sizes.append(len(chunk))
+            assert taken <= sum(sizes)
+    assert sizes == [CHUNK, CHUNK, 3]
+
+
+def test_an_import_twice_is_an_import_once(engine: Engine) -> None:
+    first = import_hotpapers(engine, [ARCHIVE], now)
+    second = import_hotpapers(engine, [ARCHIVE, *ARCHIVE.glob("*.md")], now)
+    assert first.new_papers > 0
+    assert second.new_papers == 0
+    with engine.connect() as conn:
+        assert conn.scalar(select(func.count()).select_from(paper_rows)) == first.new_papers
+        assert conn.scalar(select(func.count()).select_from(post_rows)) == first.posts
+
+
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path, engine: Engine) -> None:
+    with (tmp_path / "2021-01-01.md").open("wb") as file:
+        file.truncate(10**10)
+    with pytest.raises(ArchiveError, match="2021-01-01"):
+        import_hotpapers(engine, [tmp_path], now)
+
+
+def test_paths_without_posts_are_errors(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(ArchiveError, match="no Markdown file"):
+            archive_files([path])

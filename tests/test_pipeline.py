@@ -1,0 +1,182 @@
+"""The flow: what becomes a digest, what is quiet, what failed, and never the same paper twice."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from tests.test_collect import Signal, Source, paper
+from trendbot import pipeline
+from trendbot.app import App
+from trendbot.errors import SignalError, SourceError
+from trendbot.model import Cadence, Paper, Post, Reading
+from trendbot.pipeline import Ending
+from trendbot.settings import Ranking, Settings, Web
+from trendbot.store import papers, posts
+
+FRIDAY = date(2026, 11, 20)
+NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def app(engine: Engine, tmp_path: Path) -> App:
+    settings = Settings(home=tmp_path, web=Web(secret_key=SecretStr("a-secret-of-sixteen-chars")))
+    app = App(settings, engine, lambda: NOW)
+    app.sources = {"arxiv": Source()}
+    app.signals = {"x": Signal()}
+    return app
+
+
+def post(number: int, of: Paper, retweets: int, at: datetime = NOW) -> Post:
+    return Post(
+        "x", str(number), (of.key,), "ada", "https://x.com", at, "", Reading(at, retweets, 0)
+    )
+
+
+def store(app: App, *found: tuple[Paper, int]) -> None:
+    with app.engine.begin() as conn:
+        papers.upsert(conn, [one for one, _ in found], NOW)
+        posts.upsert(conn, [post(number, one, count) for number, (one, count) in enumerate(found)])
+
+
+def ids(made: pipeline.Made) -> list[str]:
+    assert made.digest is not None
+    return [entry.paper.id for entry in made.digest.papers]
+
+
+def test_the_best_become_the_digest_and_it_stays_as_it_was(app: App) -> None:
+    store(app, (paper(1), 5), (paper(2), 50), (paper(3), 0))
+    made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
+    assert (made.ending, ids(made)) == (Ending.MADE, ["2611.00002", "2611.00001"])
+    store(app, (paper(9), 500))
+    again = pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
+    assert (again.ending, again.digest) == (Ending.THERE, made.digest)
+
+
+def test_counts_stand_for_the_newest_reading_and_later_ones_have_no_part(app: App) -> None:
+    early = NOW - timedelta(hours=3)
+    with app.engine.begin() as conn:
+        papers.upsert(conn, [paper(1)], NOW)
+        posts.upsert(conn, [post(1, paper(1), 7, early)])
+        posts.upsert(conn, [post(1, paper(1), 700, NOW + timedelta(hours=1))])
+    made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
+    assert made.digest is not None
+    assert made.digest.counted_at == early
+    assert made.digest.made_at == NOW
+    assert made.digest.papers[0].retweets == 7
+
+
+def test_size_cuts_the_digest_and_not_the_ranking(app: App) -> None:
+    app.settings = app.settings.model_copy(update={"ranking": Ranking(size=2)})
+    store(app, *((paper(n), n) for n in range(1, 6)))
+    assert len(ids(pipeline.make_digest(app, Cadence.DAILY, FRIDAY))) == 2
+    with app.engine.connect() as conn:
+        assert len(pipeline.ranking(app, conn, Cadence.DAILY, FRIDAY).standings) == 5
+
+
+def again_on(app: App, day: date, counts: int) -> pipeline.Made:
+    """The archive prints the first paper once more, on a later day."""
+    with app.engine.begin() as conn:
+        total = Post(
+            signal="hotpapers",
+            id=f"{day}/1",
+            papers=(paper(1).key,),
+            author="",
+            url="https://arxiv.org",
+            posted_at=NOW,
+            reading=Reading(NOW, counts, 0),
+            listed_on=day,
+        )
+        posts.upsert(conn, [total])
+    return pipeline.make_digest(app, Cadence.DAILY, day)
+
+
+@pytest.mark.parametrize(("counts", "comes_back"), [(99, False), (100, True)])
+def test_daily_subscribers_see_a_paper_again_only_doubled(
+    counts: int, comes_back: bool, app: App
+) -> None:
+    thursday, friday = FRIDAY - timedelta(days=1), FRIDAY
+    with app.engine.begin() as conn:
+        papers.upsert(conn, [paper(1, thursday - timedelta(days=30))], NOW)
+    assert ids(again_on(app, thursday, 50)) == ["2611.00001"]
+    made = again_on(app, friday, counts)
+    if comes_back:
+        assert ids(made) == ["2611.00001"]
+    else:
+        assert (made.ending, made.reason) == (
+            Ending.QUIET,
+            "every leading paper was in an earlier digest",
+        )
+
+
+def test_weekly_shows_what_daily_showed(app: App) -> None:
+    store(app, (paper(1), 5))
+    sunday = FRIDAY + timedelta(days=2)
+    assert ids(pipeline.make_digest(app, Cadence.DAILY, FRIDAY)) == ["2611.00001"]
+    assert ids(pipeline.make_digest(app, Cadence.WEEKLY, sunday)) == ["2611.00001"]
+
+
+def test_a_month_is_one_digest_whichever_day_names_it(app: App) -> None:
+    store(app, (paper(1), 5))
+    made = pipeline.make_digest(app, Cadence.MONTHLY, date(2026, 11, 3))
+    again = pipeline.make_digest(app, Cadence.MONTHLY, date(2026, 11, 30))
+    assert made.digest == again.digest
+    assert made.digest is not None
+    assert made.digest.date == date(2026, 11, 30)
+
+
+@pytest.mark.parametrize(
+    ("source", "signal", "found", "ending", "says"),
+    [
+        (None, None, [], Ending.QUIET, "no paper was announced on 2026-11-20"),
+        (SourceError("503 at arXiv"), None, [], Ending.FAILED, "source arxiv: 503 at arXiv"),
+        (None, SignalError("402"), [], Ending.QUIET, "no paper was announced"),
+        (None, SignalError("402"), [paper(1)], Ending.MADE, "signal x: 402"),
+        (SourceError("cut off"), None, [paper(1)], Ending.MADE, "source arxiv: cut off"),
+    ],
+)
+def test_quiet_failed_or_made_with_a_note(
+    source: Exception | None,
+    signal: Exception | None,
+    found: list[Paper],
+    ending: Ending,
+    says: str,
+    app: App,
+) -> None:
+    app.sources = {"arxiv": Source(found, source)}
+    app.signals = {"x": Signal(signal)}
+    made = pipeline.run(app, Cadence.DAILY, FRIDAY, mail=False)
+    assert made.ending is ending
+    assert says in made.reason
+
+
+def test_papers_nobody_could_be_asked_about_are_no_quiet_day(app: App) -> None:
+    class Silent(Signal):
+        def measure(self, wanted: object, since: datetime) -> list[Post]:
+            raise SignalError("no answer")
+
+    app.sources = {"arxiv": Source([paper(1)])}
+    app.signals = {"x": Silent()}
+    made = pipeline.run(app, Cadence.DAILY, FRIDAY, mail=False)
+    assert made.ending is Ending.FAILED
+    assert "signal x: no answer" in made.reason
+
+
+def test_low_scores_are_a_quiet_day_that_says_so(app: App) -> None:
+    app.settings = app.settings.model_copy(update={"ranking": Ranking(min_score=10)})
+    store(app, (paper(1), 9), (paper(2), 3))
+    made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
+    assert made.ending is Ending.QUIET
+    assert "none of 2 papers announced on 2026-11-20 reached a score of 10" in made.reason
+
+
+def test_a_run_still_going_on_hides_no_failure(app: App) -> None:
+    from trendbot.store import runs
+
+    app.sources = {"arxiv": Source(error=SourceError("503"))}
+    pipeline.run(app, Cadence.DAILY, FRIDAY, mail=False)
+    with app.engine.begin() as conn:
+        runs.start(conn, "source", "arxiv", FRIDAY, FRIDAY, NOW)
+    assert pipeline.make_digest(app, Cadence.DAILY, FRIDAY).ending is Ending.FAILED
