@@ -187,7 +187,8 @@ def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        with file.open("rb") as handle:
+            return handle.read(hotpapers.MAX_BYTES + 1)  # one too many is refused as too large
     except OSError as error:
         raise ArchiveError(f"{file}: cannot be read: {error.strerror}") from error
 
