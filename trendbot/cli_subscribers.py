@@ -43,11 +43,11 @@ def subscribers_list(config: Path | None, as_json: bool) -> None:
 
     with open_app(config).engine.connect() as conn:
         if as_json:
-            print_json([subscriber_document(reader) for reader in every(conn)])
+            print_json([subscriber_document(subscriber) for subscriber in every(conn)])
             return
-        for reader in every(conn):
-            topics = ",".join(reader.topics) or "all topics"
-            click.echo(f"{reader.email}  {reader.status}  {reader.cadence}  {topics}")
+        for subscriber in every(conn):
+            topics = ",".join(subscriber.topics) or "all topics"
+            click.echo(f"{subscriber.email}  {subscriber.status}  {subscriber.cadence}  {topics}")
 
 
 @subscribers.command("show")
@@ -108,5 +108,5 @@ def unsubscribe(config: Path | None, emails: tuple[str, ...]) -> None:
     from trendbot import subscribe
 
     app = open_app(config)
-    for reader in subscribe.unsubscribe(app.engine, emails, app.now()):
-        click.echo(f"{reader.email}: unsubscribed")
+    for subscriber in subscribe.unsubscribe(app.engine, emails, app.now()):
+        click.echo(f"{subscriber.email}: unsubscribed")

@@ -100,15 +100,15 @@ def post_document(post: Post) -> dict[str, Any]:
     }
 
 
-def subscriber_document(reader: Subscriber) -> dict[str, Any]:
+def subscriber_document(subscriber: Subscriber) -> dict[str, Any]:
     """A subscriber as JSON."""
     return {
-        "email": reader.email,
-        "status": reader.status,
-        "cadence": reader.cadence,
-        "topics": list(reader.topics),
-        "created_at": reader.created_at.isoformat(),
-        "confirmed_at": reader.confirmed_at and reader.confirmed_at.isoformat(),
+        "email": subscriber.email,
+        "status": subscriber.status,
+        "cadence": subscriber.cadence,
+        "topics": list(subscriber.topics),
+        "created_at": subscriber.created_at.isoformat(),
+        "confirmed_at": subscriber.confirmed_at and subscriber.confirmed_at.isoformat(),
     }
 
 
