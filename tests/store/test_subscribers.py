@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Barrier
 
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from trendbot.model import Cadence, Status, Subscriber
 from trendbot.store import subscribers
 from trendbot.store.schema import subscribers as table
+from trendbot.store.subscribers import Entry
 
 HASH = "a" * 64
 OTHER = "b" * 64
@@ -131,8 +133,8 @@ def test_everybody_is_listed_in_the_order_they_came(engine: Engine, now: datetim
     ]
     with engine.begin() as conn:
         conn.execute(insert(table), rows)
-        listed = [reader.id for reader in subscribers.every(conn)]
-        active = [reader.email for reader in subscribers.every(conn, Status.ACTIVE)]
+        listed = [subscriber.id for subscriber in subscribers.every(conn)]
+        active = [subscriber.email for subscriber in subscribers.every(conn, Status.ACTIVE)]
     assert listed == sorted(listed)
     assert len(listed) == 2_500
     assert active == [row["email"] for row in rows[::2]]
@@ -172,10 +174,69 @@ def test_nothing_is_confirmed_where_nothing_is_expected(engine: Engine, now: dat
         subscribers.open_confirmation(conn, added.id, OTHER, now)
         assert not subscribers.confirm(conn, added.id, HASH, now)
         subscribers.close_confirmation(conn, added.id)
-        assert subscribers.confirmation_sent_at(conn, added.id) is None
+        assert subscribers.confirmation_sent_at(conn, added.id) == now
         assert not subscribers.confirm(conn, added.id, OTHER, now)
         assert not subscribers.confirm(conn, added.id, "", now)
+        subscribers.open_confirmation(conn, added.id, HASH, now)
+        subscribers.forget_confirmation(conn, added.id)
+        assert subscribers.confirmation_sent_at(conn, added.id) is None
+        assert not subscribers.confirm(conn, added.id, HASH, now)
         assert subscribers.get(conn, added.id) == added
+
+
+def test_what_is_expected_changes_only_who_expects_a_token(engine: Engine, now: datetime) -> None:
+    with engine.begin() as conn:
+        ada, bo = add(conn, now, "Ada"), add(conn, now, "Bo")
+        subscribers.open_confirmation(conn, ada.id, HASH, now)
+        for one in (ada, bo):
+            subscribers.change_expected(conn, one.id, Cadence.WEEKLY, ["math", "cs.LG"])
+        changed = subscribers.get(conn, ada.id)
+        assert (changed.cadence, changed.topics) == (Cadence.WEEKLY, ("cs.LG", "math"))
+        assert subscribers.get(conn, bo.id) == bo
+
+
+@pytest.mark.parametrize("listed", Status)
+@pytest.mark.parametrize("known", Status)
+def test_a_list_changes_only_who_is_pending_or_left_and_is_dead(
+    engine: Engine, now: datetime, known: Status, listed: Status
+) -> None:
+    changes = known is Status.PENDING or (known, listed) == (
+        Status.UNSUBSCRIBED,
+        Status.SUPPRESSED,
+    )
+    later = now + timedelta(days=1)
+    with engine.begin() as conn:
+        before, bystander = add(conn, now, status=known), add(conn, now, "Bo")
+        entry = Entry(
+            "ADA@example.org",
+            "ada@example.org",
+            listed,
+            Cadence.WEEKLY,
+            ("math", "cs.LG"),
+            later,
+            later if listed is Status.ACTIVE else None,
+        )
+        new = replace(entry, email="cy@example.org", email_key="cy@example.org")
+        assert subscribers.take_in(conn, [], now) == set()
+        taken = subscribers.take_in(conn, [entry, new], later)
+        assert taken == ({"ada@example.org"} if changes else set()) | {"cy@example.org"}
+        after = replace(
+            before,
+            status=listed,
+            cadence=Cadence.WEEKLY,
+            topics=("cs.LG", "math"),
+            confirmed_at=entry.confirmed_at,
+        )
+        assert subscribers.get(conn, before.id) == (after if changes else before)
+        assert subscribers.get(conn, bystander.id) == bystander
+        added = subscribers.find(conn, "cy@example.org")
+        assert added is not None
+        assert added == replace(after, id=added.id, email=new.email, created_at=later)
+        left = {Status.UNSUBSCRIBED: later}.get(listed)
+        assert left_at(conn, added.id) == left
+        assert left_at(conn, before.id) == (
+            left if known is Status.PENDING else now if known is Status.UNSUBSCRIBED else None
+        )
 
 
 def test_of_two_clicks_at_once_one_confirms(engine: Engine, now: datetime) -> None:
