@@ -81,10 +81,12 @@ def serving() -> Iterator[Site]:
     with Site() as site:
         thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield site
-        site.over.set()
-        site.shutdown()
-        thread.join()
+        try:
+            yield site
+        finally:
+            site.over.set()
+            site.shutdown()
+            thread.join()
 
 
 class Clock:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loopback import Answer, serving
 from tests.signals.outside import Purse, outside, paper, papers_of
 from tests.upstream.server import Upstream
 from tests.upstream.world import WorldEntry, small_world
@@ -130,6 +131,18 @@ def test_the_same_page_over_and_over_has_an_end(build: Build, upstream: Upstream
     upstream.fault("huggingface", "json", times=None, document=page)
     assert [post.id for post in build().measure([paper("2611.10001")], NOW)] == ["2611.10001"]
     assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize("senseless", [b"{}", b'[{"paper": {}}]'])
+def test_a_senseless_page_is_asked_for_unconditionally(senseless: bytes) -> None:
+    headers = {"Content-Type": "application/json", "ETag": '"v1"'}
+    with serving() as site, outside(small_world(TODAY), Purse()) as context:
+        site.answers(Answer(body=senseless, headers=headers), Answer(body=b"[]", headers=headers))
+        signal = HuggingFace(HuggingFaceSettings(base_url=site.url, delay=0), context)
+        with pytest.raises(SignalError):
+            signal.check()
+        assert signal.check() == "0 papers on the page of 2026-11-20"
+        assert ["if-none-match" in asked for _, asked in site.asked] == [False, False]
 
 
 def test_pages_without_end_are_an_error(build: Build, upstream: Upstream) -> None:

@@ -96,11 +96,15 @@ class HuggingFace:
             delay=self._settings.delay,
             error=SignalError,
         )
-        return parse(page.text)
+        try:
+            return parse(page.text)
+        except SignalError:
+            self._context.fetcher.forget(page)
+            raise
 
 
 def parse(text: str) -> list[Mapping[str, Any]]:
-    """Read one page of daily papers. Raises SignalError unless it is a list of objects."""
+    """Read one page of daily papers. Raises SignalError unless each entry has a paper with an id."""
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -110,6 +114,7 @@ def parse(text: str) -> list[Mapping[str, Any]]:
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("paper"), dict):
             raise SignalError("Hugging Face: an entry of daily_papers has no paper")
+        _paper_id(entry)
     return entries
 
 
