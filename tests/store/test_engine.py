@@ -38,6 +38,34 @@ def test_relative_path_starts_from_home(sqlite: Engine, tmp_path: Path) -> None:
     assert current(sqlite) == REVISION
 
 
+def test_a_new_file_is_for_its_owner_alone(sqlite: Engine, tmp_path: Path) -> None:
+    with sqlite.begin() as conn:
+        conn.execute(text("INSERT INTO budgets VALUES ('x', '2026-11-20', 0, '')"))
+        modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+    names = ("trendbot.db", "trendbot.db-wal", "trendbot.db-shm")
+    assert modes == dict.fromkeys(names, oct(0o600))
+
+
+def test_the_rights_of_a_file_that_is_there_stay(sqlite_template: Path, tmp_path: Path) -> None:
+    file = tmp_path / "trendbot.db"
+    file.write_bytes(sqlite_template.read_bytes())
+    file.chmod(0o660)
+    open_store("sqlite:///trendbot.db", tmp_path).dispose()
+    assert file.stat().st_mode & 0o777 == 0o660
+
+
+def test_asking_for_the_revision_makes_no_file(tmp_path: Path) -> None:
+    engine = connect("sqlite:///trendbot.db", tmp_path)
+    assert current(engine) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "trendbot.db").symlink_to(tmp_path / "gone" / "trendbot.db")
+    with pytest.raises(StoreError, match=r"cannot be opened; check database\.url"):
+        open_store("sqlite:///trendbot.db", tmp_path)
+
+
 def test_revision_is_the_head_of_the_migrations(engine: Engine) -> None:
     with engine.connect() as conn:
         heads = ScriptDirectory.from_config(alembic_config(conn)).get_heads()

@@ -5,12 +5,14 @@ the write lock at once, because a transaction that reads first and writes later 
 another process wrote in between; the second never waits for anybody.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     URL,
@@ -39,6 +41,7 @@ BUSY_SECONDS = 10
 CONNECT_SECONDS = 10
 # Any number will do, as long as every trendbot on one PostgreSQL database takes the same.
 _UPGRADE_LOCK = 7_236_173
+_creating = Lock()
 
 # What to do, by the beginning of SQLite's error name (https://sqlite.org/rescode.html).
 _SQLITE_ADVICE = {
@@ -117,7 +120,9 @@ def open_store(url: str, home: Path) -> Engine:
 
 
 def current(engine: Engine) -> str | None:
-    """The revision of the database's schema, or None where there is none yet."""
+    """The revision of the database's schema, or None where there is none yet; changes nothing."""
+    if _is_missing_file(engine.url):
+        return None
     with engine.connect() as conn:
         return _revision(conn)
 
@@ -235,6 +240,8 @@ def _connect_sqlite(url: URL, home: Path) -> Engine:
         connect_args={"timeout": BUSY_SECONDS},
     )
     engine = _SQLiteEngine(plain.pool, plain.dialect, plain.url, hide_parameters=True)
+    if "uri" not in url.query:
+        event.listen(engine, "do_connect", _create_for_owner)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -246,6 +253,22 @@ def _database_file(path: Path) -> Path:
     if path.is_dir():
         raise StoreError(f"{path}: is a folder; database.url must name a file")
     return path
+
+
+def _is_missing_file(url: URL) -> bool:
+    is_file = url.get_backend_name() == "sqlite" and "uri" not in url.query
+    return is_file and not Path(url.database or "").exists()
+
+
+def _create_for_owner(_dialect: object, _record: object, args: list[Any], _options: object) -> None:
+    """Make a missing file for its owner alone: it holds addresses. -wal and -shm follow it.
+
+    SQLite would make it for everybody to read; what it cannot open, it tells better than we.
+    """
+    # Closing a file lets go of all this process's locks on it (https://sqlite.org/howtocorrupt.html
+    # section 2.2), so no other thread may get as far as locking it in between.
+    with _creating, suppress(OSError):
+        os.close(os.open(args[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _prepare_sqlite(dbapi: sqlite3.Connection, _record: object) -> None:
