@@ -1,5 +1,6 @@
 """The daemon: what it finds to do, and how it stops."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterable
@@ -209,16 +210,21 @@ class Broken:
     """An engine whose database is gone."""
 
     def connect(self) -> object:
-        raise OperationalError("", {}, psycopg.OperationalError("connection refused"))
+        said = 'connection to server at "10.1.2.3", port 5432 failed: Connection refused'
+        raise OperationalError("", {}, psycopg.OperationalError(said))
 
 
-def test_healthz_says_when_the_database_does_not_answer(app: App) -> None:
+def test_healthz_says_when_the_database_does_not_answer_and_not_where_it_is(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = app.settings.model_copy(update={"web": Web(port=0)})
     app.settings = settings
     assert healthz(app)[0] == 200
     status, text = healthz(App(settings, Broken(), app.now))  # type: ignore[arg-type]
     assert status == 503
-    assert "reached" in text
+    assert json.loads(text) == {"status": "failing", "database": "unreachable"}
+    assert "cannot be reached" in caplog.text
+    assert "10.1.2.3" in caplog.text
 
 
 def test_a_port_in_use_is_a_clear_error(app: App) -> None:
