@@ -219,7 +219,7 @@ def test_a_malformed_archive_changes_nothing(trendbot: Command, home: Path) -> N
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "zz.md").write_text("not a post of the archive")
     failed(trendbot("import", "hotpapers", str(folder)), 1, "zz.md")
-    failed(trendbot("import", "hotpapers", str(home / "missing")), 1, "missing", "no Markdown file")
+    failed(trendbot("import", "hotpapers", str(home / "missing")), 1, "missing", "no such file")
     for day in trendbot_days():
         assert trendbot("rank", "--date", str(day), "--json").document["papers"] == []
 

@@ -180,3 +180,17 @@ def test_a_run_still_going_on_hides_no_failure(app: App) -> None:
     with app.engine.begin() as conn:
         runs.start(conn, "source", "arxiv", FRIDAY, FRIDAY, NOW)
     assert pipeline.make_digest(app, Cadence.DAILY, FRIDAY).ending is Ending.FAILED
+
+
+def test_a_day_nobody_was_asked_about_is_no_quiet_day(app: App) -> None:
+    made = pipeline.run(app, Cadence.DAILY, date(2025, 1, 2), mail=False)
+    assert made.ending is Ending.FAILED
+    assert "90 days" in made.reason
+    saturday = pipeline.run(app, Cadence.DAILY, date(2025, 1, 4), mail=False)
+    assert saturday.ending is Ending.QUIET
+
+
+def test_a_day_that_is_not_over_is_not_settled_as_quiet(app: App) -> None:
+    made = pipeline.run(app, Cadence.DAILY, NOW.date(), mail=False)
+    assert made.ending is Ending.FAILED
+    assert "not over" in made.reason

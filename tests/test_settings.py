@@ -160,3 +160,20 @@ def test_the_example_shows_the_true_defaults(tmp_path: Path) -> None:
 def load_text(file: Path, text: str):  # type: ignore[no-untyped-def]
     file.write_text(text)
     return load(file)
+
+
+def test_a_full_disk_leaves_no_half_written_settings(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("trendbot.settings.os.link", full)
+    with pytest.raises(SettingsError, match="No space left on device"):
+        write_example(config)
+    assert list(config.parent.iterdir()) == []
+
+
+def test_a_byte_order_mark_is_no_trouble(config: Path) -> None:
+    config.write_bytes(b"\xef\xbb\xbf[ranking]\nsize = 3\n")
+    assert load(config).ranking.size == 3

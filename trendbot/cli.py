@@ -4,6 +4,8 @@ Exit status 0 done, 1 failed with one clear line on stderr, 2 wrong usage or set
 What a command needs is imported when it runs, so that `--help` answers at once.
 """
 
+import io
+import logging
 import sys
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,7 +15,15 @@ import click
 
 from trendbot.cli_subscribers import subscribers, unsubscribe
 from trendbot.errors import SettingsError, TrendbotError
-from trendbot.terminal import DAY, cadence_option, console, json_option, open_app, print_json
+from trendbot.terminal import (
+    DAY,
+    cadence_option,
+    console,
+    json_option,
+    open_app,
+    print_json,
+    stoppable,
+)
 
 if TYPE_CHECKING:
     from trendbot.app import App
@@ -96,7 +106,10 @@ def run(config: Path | None, day: date | None, cadence: str, no_deliver: bool) -
     app = open_app(config)
     if not no_deliver:
         app.dispatch()  # what is wrong with mail shows before the work, not after it
-    made = pipeline.run(app, Cadence(cadence), _closed_day(app, cadence, day), mail=not no_deliver)
+    made = pipeline.run(app, Cadence(cadence), _closed_day(app, cadence, day), mail=False)
+    if made.digest is not None and not no_deliver:
+        with stoppable() as stop:
+            pipeline.mail_digest(app, made.digest, stop)
     _tell(app, made)
 
 
@@ -187,7 +200,8 @@ def deliver(config: Path | None) -> None:
     from trendbot.deliver import drain
 
     app = open_app(config)
-    drain(app.dispatch())
+    with stoppable() as stop:
+        drain(app.dispatch(stop))
     _tell_open(app)
 
 
@@ -336,6 +350,10 @@ def _tell_open(app: "App", found: "Digest | None" = None) -> None:
 
 def main() -> None:
     """Run the command line; turn what is expected to go wrong into one line and a status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # titles go through any terminal
+    _begin_log()
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
@@ -352,6 +370,14 @@ def main() -> None:
         _fail(str(error), 1)
     except Exception as error:  # noqa: BLE001  # only the database's errors stop here
         _fail(_database_trouble(error), 1)
+
+
+def _begin_log() -> None:
+    """Failures are told at the end, in one line; to a person, also what we wait for."""
+    log = logging.getLogger("trendbot")
+    log.addHandler(logging.NullHandler())
+    if sys.stderr.isatty():
+        logging.getLogger("trendbot.fetch").addHandler(logging.StreamHandler())
 
 
 def _database_trouble(error: Exception) -> str:

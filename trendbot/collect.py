@@ -159,7 +159,9 @@ def archive_files(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         found = sorted(path.glob("*.md")) if path.is_dir() else [path]
-        if not found or not path.exists():
+        if not path.exists():
+            raise ArchiveError(f"{path}: no such file or folder")
+        if not found:
             raise ArchiveError(f"{path}: no Markdown file here; name posts or a folder of posts")
         files += found
     return files

@@ -86,7 +86,7 @@ def _tell(
     program = "trendbot" if shutil.which("trendbot") else shlex.quote(sys.argv[0])
     here = f"{program} --config {shlex.quote(str(config))}"
     lines = [
-        f"\nThe {made.ending} digest of {last_day()} has "
+        f"\nThe digest of {last_day()} is {made.ending} and has "
         f"{len(made.digest.papers) if made.digest else 0} papers; {new} mails were sent now.",
         f"Your mail lies in {home / 'mail' / 'new'}:",
         *(f"  {mail}" for mail in mails),

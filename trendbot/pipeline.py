@@ -9,17 +9,17 @@ Every step finds what an earlier run left and goes on from there: running a day 
 again after a crash between any two steps, makes one digest and sends one mail.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812  # a ranking's own date is called date
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Connection
 
 from trendbot import deliver
 from trendbot.app import App
-from trendbot.collect import collect
+from trendbot.collect import SATURDAY, collect
 from trendbot.model import Cadence, Digest, RankedPaper
 from trendbot.ranking import Standing, choose, closing_day, rank, window
 from trendbot.store import digests, papers, posts, runs
@@ -68,9 +68,9 @@ def run(app: App, cadence: Cadence, day: Date, mail: bool = True) -> Made:
     return made
 
 
-def mail_digest(app: App, digest: Digest) -> None:
+def mail_digest(app: App, digest: Digest, stop: Callable[[], bool] = deliver.never) -> None:
     """Freeze the digest's audience, if that was not done yet, and send what is due of it."""
-    dispatch = app.dispatch()
+    dispatch = app.dispatch(stop)
     deliver.plan(app.engine, digest, app.now())
     deliver.drain(dispatch, digest.id)
 
@@ -174,7 +174,22 @@ def _nothing_to_tell(app: App, conn: Connection, ranked: Ranked) -> Made:
     asked = _everybody(app) if ranked.announced else _everybody(app)[:1]
     if failures := _failures(conn, ranked, asked):
         return Made(Ending.FAILED, None, f"{reason}, as far as known: {failures}")
+    if ranked.until >= app.now().astimezone(app.settings.schedule.zone).date():
+        return Made(Ending.FAILED, None, f"{reason} so far, and it is not over")
+    if ranked.announced == 0 and not _told(app, conn, ranked):
+        return Made(Ending.FAILED, None, f"nothing is known of {ranked.until}: {_UNTOLD}")
     return Made(Ending.QUIET, None, reason)
+
+
+_UNTOLD = "sources tell of the last 90 days only; `trendbot import` brings in history"
+
+
+def _told(app: App, conn: Connection, ranked: Ranked) -> bool:
+    """Whether every source did answer for the last weekday of the window, if there is one."""
+    last = ranked.until
+    while last.weekday() >= SATURDAY:
+        last -= timedelta(days=1)
+    return last < ranked.since or all(runs.told(conn, name, last) for name in app.sources)
 
 
 def _everybody(app: App) -> list[tuple[str, Mapping[str, object]]]:

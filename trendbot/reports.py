@@ -196,7 +196,8 @@ def show_status(console: Console, document: Mapping[str, Any]) -> None:
 
 def _books_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="digests")
-    columns = ("cadence", "date", "audience", *STATES, "balanced")
+    told = [state for state in STATES if any(row[state] for row in rows)]
+    columns = ("cadence", "date", "audience", *told, "balanced")
     for name in columns:
         table.add_column(
             name, justify="left" if name in ("cadence", "date", "balanced") else "right"

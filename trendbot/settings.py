@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import time, timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -248,21 +249,24 @@ def write_example(file: Path) -> None:
     example = (folder("deploy") / "trendbot.example.toml").read_text(encoding="utf-8")
     text = example.replace("@SECRET_KEY@", secrets.token_urlsafe(32))
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with NamedTemporaryFile("w", dir=file.parent, encoding="utf-8") as draft:  # mode 0600
+            draft.write(text)
+            draft.flush()
+            os.link(draft.name, file)  # whole or not at all, and never over another
     except FileExistsError as error:
         raise SettingsError(f"{file} exists already and stays as it is") from error
     except OSError as error:
         raise SettingsError(f"{file}: cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        handle.write(text)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise SettingsError(f"{file}: no such file; `trendbot init` writes one") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
     if "home" in table:
         raise SettingsError(f"{file}: unknown key home")

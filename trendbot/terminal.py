@@ -1,8 +1,12 @@
 """What all commands share: options, dates, the app, and how to print."""
 
 import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +22,32 @@ cadence_option = click.option(
     "--cadence", type=click.Choice(CADENCES), default="daily", show_default=True
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """Let SIGINT and SIGTERM stop the sending between mails, so that none is left in doubt.
+
+    Yields what tells whether one came. A second signal ends the process as usual.
+    """
+    asked: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+
+    def restore() -> None:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        asked.append(signum)
+        restore()
+
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        restore()
 
 
 class Day(click.ParamType[date]):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, exists, func, insert, select, update
 
 from trendbot.store.engine import insert_into
 from trendbot.store.schema import budgets, runs
@@ -67,6 +67,14 @@ def settled(conn: Connection, name: str, since: date) -> set[date]:
         runs.c.kind == "digest", runs.c.name == name, told, runs.c.until >= since
     )
     return set(conn.scalars(days))
+
+
+def told(conn: Connection, source: str, day: date) -> bool:
+    """Whether the source told of `day`, if only that nothing was announced."""
+    answered = runs.c.outcome.in_(["ok", "quiet"])
+    about = (runs.c.since <= day) & (runs.c.until >= day)
+    mine = (runs.c.kind == "source") & (runs.c.name == source)
+    return bool(conn.scalar(select(exists().where(mine, answered, about))))
 
 
 def covered_until(conn: Connection, kind: str, name: str) -> date | None:
