@@ -1,4 +1,7 @@
-"""Delivery: the states, the books, and what is left when a process dies."""
+"""Delivery: the states, the books, and what is left when a process dies.
+
+One file, though long: every state and every way to die of one state machine.
+"""
 
 import os
 from collections.abc import Iterable, Iterator

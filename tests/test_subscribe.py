@@ -1,4 +1,7 @@
-"""Signing up, confirming, leaving, and lists that come and go."""
+"""Signing up, confirming, leaving, and lists that come and go.
+
+One file, though long: every way in and out of one list.
+"""
 
 import csv
 import re

@@ -36,7 +36,7 @@ from trendbot import addresses, compose, tokens
 from trendbot.errors import TransportError, TrendbotError
 from trendbot.model import DeliveryState, Digest, Mail, Outcome, Status, Transport
 from trendbot.settings import MailSection, Site
-from trendbot.store import books, deliveries, digests, subscribers
+from trendbot.store import audience, books, deliveries, digests, subscribers
 from trendbot.store.deliveries import Batch, Claim, Orphan, Settlement
 from trendbot.store.engine import explain
 
@@ -98,10 +98,10 @@ def plan(engine: Engine, digest: Digest, now: datetime) -> int | None:
     with engine.begin() as conn:
         wanted = [
             topics
-            for topics in deliveries.segments(conn, digest.cadence)
+            for topics in audience.segments(conn, digest.cadence)
             if compose.papers_for(digest, topics)
         ]
-        return deliveries.plan(conn, digest.id, digest.cadence, wanted, now, BATCH_SIZE)
+        return audience.plan(conn, digest.id, digest.cadence, wanted, now, BATCH_SIZE)
 
 
 def drain(dispatch: Dispatch, digest_id: int | None = None) -> None:

@@ -15,6 +15,7 @@ TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
+    # Long because it is a list: one statement for each table.
     op.create_table(
         "budgets",
         sa.Column("signal", sa.String(length=40), nullable=False),

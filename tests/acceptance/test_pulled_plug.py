@@ -19,7 +19,7 @@ BEFORE_SENDING = [
     "trendbot.pipeline.make_digest:1",
     "trendbot.store.digests.freeze:1",
     "trendbot.deliver.plan:1",
-    "trendbot.store.deliveries.plan:1",
+    "trendbot.store.audience.plan:1",
     "trendbot.deliver.drain:1",
     "trendbot.store.deliveries.claim:1",
 ]

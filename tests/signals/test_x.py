@@ -1,3 +1,5 @@
+"""X: every answer it is documented to give, and a budget through all of them; hence long."""
+
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace

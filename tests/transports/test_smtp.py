@@ -1,3 +1,5 @@
+"""SMTP: every phase of one conversation and all that breaks it, hence one long file."""
+
 import gc
 import socket
 import ssl
