@@ -7,8 +7,10 @@ from trendbot import compose, letter, wording
 from trendbot.model import Digest
 from trendbot.settings import MailSection, Site
 
-# What Markdown would read as markup (CommonMark 0.31 section 2.4), where it could do so.
-_MARKUP = re.compile(r"([\\`*_\[\]<>&~|])")
+# What Markdown would read as markup (CommonMark 0.31 section 2.4), where it could do so, and
+# what would make a line of text an item, a rule or an underline (sections 4.1, 4.3, 5.2).
+_MARKUP = re.compile(r"([\\`*_\[\]<>&~|#])")
+_FIRST = re.compile(r"^([0-9]*)([-+=.)])")
 
 
 def text(digest: Digest, site: Site) -> str:
@@ -39,7 +41,7 @@ def _markdown_lines(digest: Digest) -> Iterator[str]:
     yield f"Counted {wording.moment(digest.counted_at)}."
     for ranked in digest.papers:
         entry = wording.entry(ranked)
-        links = " | ".join(f"[{name}]({url})" for name, url in entry.links)
+        links = " | ".join(f"[{name}]({_destination(url)})" for name, url in entry.links)
         yield ""
         yield f"## {entry.rank}. {_escaped(entry.title)}"
         paragraphs = [entry.authors, f"{entry.counts} ({entry.signals})", entry.categories]
@@ -50,4 +52,9 @@ def _markdown_lines(digest: Digest) -> Iterator[str]:
 
 
 def _escaped(written: str) -> str:
-    return _MARKUP.sub(r"\\\1", written)
+    return _FIRST.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", written))
+
+
+def _destination(url: str) -> str:
+    """The address between < and >, which it cannot hold itself (CommonMark 0.31 section 6.3)."""
+    return f"<{url.replace('&', '&amp;')}>"
