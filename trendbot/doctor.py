@@ -12,6 +12,9 @@ from trendbot.app import App, utc_now
 from trendbot.errors import TrendbotError
 from trendbot.settings import Settings
 from trendbot.store.engine import current, open_store
+from trendbot.text import clean
+
+Resolve = Callable[..., dns.resolver.Answer]
 
 DNS_TIMEOUT = 5.0  # seconds for all tries of one question
 
@@ -25,24 +28,27 @@ class Finding:
     text: str
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Check database, settings for mail, the transport, DNS, each source and each signal."""
+def examine(settings: Settings, resolve: Resolve = dns.resolver.resolve) -> Iterator[Finding]:
+    """Check database, settings for mail, the transport, DNS, each source and each signal.
+
+    `resolve` asks DNS.
+    """
     try:
         engine = open_store(settings.database.url.get_secret_value(), settings.home)
     except TrendbotError as error:
         yield Finding("database", False, str(error))
         return
     yield Finding("database", True, f"{engine.dialect.name}, revision {current(engine)}")
-    yield from _examine_app(settings, engine)
+    yield from _examine_app(settings, engine, resolve)
     engine.dispose()
 
 
-def _examine_app(settings: Settings, engine: Engine) -> Iterator[Finding]:
+def _examine_app(settings: Settings, engine: Engine, resolve: Resolve) -> Iterator[Finding]:
     app = App(settings, engine, utc_now)
     yield _ask("settings", lambda: f"links are signed ({len(app.secret)} characters)")
     yield _ask(f"mail {settings.mail.transport}", lambda: app.transport.check())
     if settings.mail.transport == "smtp":
-        yield from _examine_dns(compose.envelope_sender(settings.mail.sender).rpartition("@")[2])
+        yield from _examine_dns(settings.mail.sender, resolve)
     for kind in ("sources", "signals"):
         try:
             adapters = getattr(app, kind)
@@ -55,25 +61,30 @@ def _examine_app(settings: Settings, engine: Engine) -> Iterator[Finding]:
             yield _ask(f"{kind[:-1]} {name}", adapter.check)
 
 
-def _examine_dns(domain: str) -> Iterator[Finding]:
-    """Whether receivers can check who sends for `domain`: SPF (RFC 7208), DMARC (RFC 9989)."""
+def _examine_dns(sender: str, resolve: Resolve) -> Iterator[Finding]:
+    """Whether receivers can check who sends as `sender`: SPF (RFC 7208), DMARC (RFC 9989)."""
+    try:
+        domain = compose.envelope_sender(sender).rpartition("@")[2]
+    except TrendbotError as error:
+        yield Finding("DNS", False, str(error))
+        return
     for part, name, prefix, advice in (
         ("DNS SPF", domain, "v=spf1", "publish one that names your mail server"),
         ("DNS DMARC", f"_dmarc.{domain}", "v=DMARC1", "publish at least: v=DMARC1; p=none"),
     ):
-        records = _txt(name)
+        records = _txt(name, resolve)
         if isinstance(records, str):
             yield Finding(part, False, f"{name}: {records}")
         elif found := [record for record in records if record.startswith(prefix)]:
-            yield Finding(part, True, f"{name}: {found[0][:100]}")
+            yield Finding(part, True, f"{name}: {clean(found[0])[:100]}")
         else:
             yield Finding(part, False, f"{name} has no {prefix} record; {advice}")
 
 
-def _txt(name: str) -> list[str] | str:
+def _txt(name: str, resolve: Resolve) -> list[str] | str:
     """The TXT records of `name`, or in one line why they could not be had."""
     try:
-        answer = dns.resolver.resolve(name, "TXT", lifetime=DNS_TIMEOUT)
+        answer = resolve(name, "TXT", lifetime=DNS_TIMEOUT)
     except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
         return []
     except (dns.exception.DNSException, OSError) as error:
