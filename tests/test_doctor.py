@@ -241,6 +241,23 @@ def test_whoever_refuses_is_named_and_the_others_are_asked(
     assert len(found) == 6
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"sources": {"arxv": {}}}, "sources.arxv: unknown; there are arxiv, sample"),
+        ({"mail": {"transport": "pigeon"}}, "mail.transport.pigeon: unknown; there are maildir"),
+        ({"database": {"url": "mysql://u:hush@localhost/x"}}, "database.url: mysql is not"),
+    ],
+)
+def test_settings_that_name_nothing_end_it(
+    table: dict[str, Any], wrong: dict[str, Any], words: str
+) -> None:
+    found = examined(table | wrong)
+    assert list(found) == ["settings"]
+    assert not found["settings"].well
+    assert found["settings"].text.startswith(words)
+
+
 def test_wrong_settings_of_a_kind_are_one_finding(table: dict[str, Any]) -> None:
     table["signals"]["x"]["bearer_token"] = ""
     found = examined(table)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import dns.exception
 import dns.resolver
-from sqlalchemy import Engine
 
 from trendbot import compose
-from trendbot.app import App, utc_now
-from trendbot.errors import TrendbotError
+from trendbot.app import App, build
+from trendbot.errors import SettingsError, TrendbotError
 from trendbot.settings import Settings
-from trendbot.store.engine import current, open_store
+from trendbot.store.engine import current
 from trendbot.text import clean
 
 Resolve = Callable[..., dns.resolver.Answer]
@@ -34,21 +33,23 @@ def examine(settings: Settings, resolve: Resolve = dns.resolver.resolve) -> Iter
     `resolve` asks DNS.
     """
     try:
-        engine = open_store(settings.database.url.get_secret_value(), settings.home)
+        app = build(settings)
     except TrendbotError as error:
-        yield Finding("database", False, str(error))
+        part = "settings" if isinstance(error, SettingsError) else "database"
+        yield Finding(part, False, str(error))
         return
+    engine = app.engine
     yield Finding("database", True, f"{engine.dialect.name}, revision {current(engine)}")
-    yield from _examine_app(settings, engine, resolve)
+    yield from _examine_app(app, resolve)
     engine.dispose()
 
 
-def _examine_app(settings: Settings, engine: Engine, resolve: Resolve) -> Iterator[Finding]:
-    app = App(settings, engine, utc_now)
+def _examine_app(app: App, resolve: Resolve) -> Iterator[Finding]:
+    mail = app.settings.mail
     yield _ask("settings", lambda: f"links are signed ({len(app.secret)} characters)")
-    yield _ask(f"mail {settings.mail.transport}", lambda: app.transport.check())
-    if settings.mail.transport == "smtp":
-        yield from _examine_dns(settings.mail.sender, resolve)
+    yield _ask(f"mail {mail.transport}", lambda: app.transport.check())
+    if mail.transport == "smtp":
+        yield from _examine_dns(mail.sender, resolve)
     for kind in ("sources", "signals"):
         try:
             adapters = getattr(app, kind)
