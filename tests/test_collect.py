@@ -205,5 +205,5 @@ def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path, engine: Engi
 
 def test_paths_without_posts_are_errors(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(ArchiveError, match="no Markdown file|no such file"):
+        with pytest.raises(ArchiveError, match=r"no Markdown file|no such file"):
             archive_files([path])

@@ -104,7 +104,7 @@ class HuggingFace:
 
 
 def parse(text: str) -> list[Mapping[str, Any]]:
-    """Read one page of daily papers. Raises SignalError unless each entry has a paper with an id."""
+    """Read one page of daily papers; raises SignalError unless each entry has a paper's id."""
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
