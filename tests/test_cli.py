@@ -259,6 +259,7 @@ def test_wrong_usage_is_one_line(
         ("[sources.arxv]\nenabled = true\n", 2, ["sources.arxv", "arxiv"]),
         ("[signals.x]\nenabled = true\n", 2, ["bearer_token"]),
         ('[mail]\ntransport = "pigeon"\n', 2, ["pigeon", "maildir"]),
+        ('[mail]\nreply_to = "nobody"\n', 1, ["mail.reply_to", "nobody"]),
         (
             '[mail]\ntransport = "smtp"\n[mail.smtp]\ntls = "none"\nhost = "mail.example.org"\n',
             2,

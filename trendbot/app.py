@@ -76,7 +76,8 @@ class App:
         return transport
 
     def dispatch(self, stop: Callable[[], bool] = never) -> Dispatch:
-        """What delivering needs."""
+        """What delivering needs. Raises SettingsError and HeaderError where it cannot work."""
+        compose.check_settings(self.settings.site, self.settings.mail)
         return Dispatch(
             self.engine,
             self.transport,

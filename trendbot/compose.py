@@ -127,6 +127,14 @@ def envelope_sender(sender: str) -> str:
     return _mailbox(sender, "mail.sender").addr_spec
 
 
+def check_settings(site: Site, mail: MailSection) -> None:
+    """Raise HeaderError for settings that could not stand in a mail, before there is one."""
+    _base_url(site)
+    _mailbox(mail.sender, "mail.sender")
+    if mail.reply_to:
+        _mailbox(mail.reply_to, "mail.reply_to")
+
+
 def header_value(value: str, key: str) -> str:
     """`value`, fit for a header. Raises HeaderError naming `key` if anything invisible is in it.
 

@@ -1,0 +1,96 @@
+"""Memory while collecting: a small day and one ten times as large, through the real steps.
+
+    python benchmarks/collect.py
+
+Each size runs in a process of its own, several times; the peak is the operating system's.
+A flat peak shows that neither papers nor posts are ever held all at once. The baseline of the
+same run is a process that has imported everything and opened the store.
+"""
+
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from trendbot.collect import collect
+from trendbot.model import Paper, Post, Reading
+from trendbot.store.engine import open_store
+
+RUNS = 3
+SIZES = {"baseline": (0, 0), "small day": (300, 3_000), "large day": (3_000, 30_000)}
+DAY = date(2026, 11, 20)
+NOW = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
+ABSTRACT = "We look at it from every side and find it round. " * 25
+
+
+class Source:
+    """Announces as many papers as asked for, one at a time."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def fetch(self, since: date, until: date) -> Iterator[Paper]:
+        for number in range(self.size):
+            key = f"2611.{number:05}"
+            yield Paper("arxiv", key, f"Paper {number}", ("Ada",), ("cs.LG",), DAY, ABSTRACT)
+
+    def check(self) -> str:
+        return ""
+
+
+class Signal:
+    """Finds as many posts as asked for, one at a time."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post]:
+        for number in range(self.size):
+            key = papers[number % len(papers)].key
+            reading = Reading(NOW, number % 100, number % 900)
+            text = f"post {number} " * 20
+            yield Post("x", str(number), (key,), "ada", "https://x.com", NOW, text, reading)
+
+    def check(self) -> str:
+        return ""
+
+
+def once(papers: int, posts: int) -> None:
+    """Collect one day in this process; print seconds of processor time and the peak in MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_store("sqlite:///bench.db", Path(folder))
+        start = time.process_time()
+        if papers:
+            source, signal = {"arxiv": Source(papers)}, {"x": Signal(posts)}
+            collect(engine, source, signal, DAY, DAY, lambda: NOW)
+        used = time.process_time() - start
+        engine.dispose()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(used, peak)
+
+
+def main() -> None:
+    """Measure every size and print the medians."""
+    print(f"{platform.platform()}, Python {platform.python_version()}, {RUNS} runs")
+    print(f"{'':12}{'papers':>8}{'posts':>8}{'processor s':>14}{'peak MB':>10}")
+    for name, (papers, posts) in SIZES.items():
+        command = [sys.executable, __file__, str(papers), str(posts)]
+        results = [
+            [float(value) for value in subprocess.check_output(command, text=True).split()]
+            for _ in range(RUNS)
+        ]
+        used, peak = (statistics.median(column) for column in zip(*results, strict=True))
+        print(f"{name:12}{papers:8}{posts:8}{used:14.2f}{peak:10.1f}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        once(*map(int, sys.argv[1:]))
+    else:
+        main()
