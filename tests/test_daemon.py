@@ -144,6 +144,24 @@ def test_after_downtime_missed_days_are_made_and_only_the_newest_is_mailed(
     assert mails(app) == 1
 
 
+def test_a_weekly_digest_made_late_is_for_the_archive(app: App, clock: Clock) -> None:
+    with app.engine.begin() as conn:
+        subscribers.add(
+            conn, "eva@example.org", "eva@example.org", Status.ACTIVE, Cadence.WEEKLY, (), clock()
+        )
+    clock.now = clock.now.replace(day=9, hour=7)  # a Monday: the first weekly digest is news
+    daemon.work(app)
+    clock.now = clock.now.replace(day=18, hour=7)  # two days after the next one was due
+    daemon.work(app)
+    with app.engine.connect() as conn:
+        weekly = {
+            of.date.day: sum(of.counts.values())
+            for of in books.of_digests(conn)
+            if of.cadence == "weekly"
+        }
+    assert weekly == {8: 1, 15: 0}
+
+
 def test_a_digest_that_failed_is_tried_again_later(app: App, clock: Clock, world: World) -> None:
     clock.now = clock.now.replace(hour=7)
     world.fails = True
