@@ -37,6 +37,12 @@ class App:
         self.engine = engine
         self.now = now
 
+    def close(self) -> None:
+        """Close every connection, to the database and to the web."""
+        self.engine.dispose()
+        if "fetcher" in vars(self):
+            self.fetcher.close()
+
     @property
     def secret(self) -> str:
         """The key that mailed links are signed with. Raises SettingsError when there is none."""

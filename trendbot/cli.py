@@ -90,6 +90,7 @@ def db_current(config: Path | None) -> None:
 
     settings = load(config)
     engine = connect(settings.database.url.get_secret_value(), settings.home)
+    click.get_current_context().call_on_close(engine.dispose)
     click.echo(f"{current(engine) or 'empty'} (this trendbot uses {REVISION})")
 
 

@@ -65,7 +65,7 @@ def serve(app: App) -> None:
         logging.shutdown()
         os._exit(0)  # its thread would keep the process; the database is consistent without it
     at_work.release()
-    app.engine.dispose()
+    app.close()
     log.info("stopped")
 
 

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -41,6 +42,7 @@ def run_demo(home: Path, console: Console) -> None:
     if not config.exists():
         _furnish(home, config)
     app = build(load(config), _morning_after)
+    click.get_current_context().call_on_close(app.close)
     door = app.doorway()
     for email, topics in SUBSCRIBERS:
         subscribe.add(door, email, Cadence.DAILY, subscribe.topics_of(topics), confirmed=True)
@@ -51,7 +53,6 @@ def run_demo(home: Path, console: Console) -> None:
         ranked = pipeline.ranking(app, conn, Cadence.DAILY, last_day())
         entries = [entry for _, entry in pipeline.with_papers(conn, ranked.standings)]
     reports.show_ranking(console, ranked, entries[:TOP], app.settings.ranking.size)
-    app.engine.dispose()
     _tell(home, config, made, before, console)
 
 

@@ -38,10 +38,10 @@ def examine(settings: Settings, resolve: Resolve = dns.resolver.resolve) -> Iter
         part = "settings" if isinstance(error, SettingsError) else "database"
         yield Finding(part, False, str(error))
         return
-    engine = app.engine
-    yield Finding("database", True, f"{engine.dialect.name}, revision {current(engine)}")
+    where = app.engine.dialect.name
+    yield Finding("database", True, f"{where}, revision {current(app.engine)}")
     yield from _examine_app(app, resolve)
-    engine.dispose()
+    app.close()
 
 
 def _examine_app(app: App, resolve: Resolve) -> Iterator[Finding]:

@@ -73,7 +73,9 @@ def open_app(config: Path | None) -> "App":
     from trendbot.app import build
     from trendbot.settings import load
 
-    return build(load(config))
+    app = build(load(config))
+    click.get_current_context().call_on_close(app.close)
+    return app
 
 
 def print_json(document: Any) -> None:
