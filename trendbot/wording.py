@@ -20,11 +20,11 @@ MOST_SIGNALS = 6
 SIGNAL_NAMES = {
     "hotpapers": "Hot Papers archive, as printed (overcounts reposts)",
     "huggingface": "Hugging Face",
-    "sample": "Sample",
+    "sample": "Hot Papers archive, as printed",
     "x": "X",
 }
 # Here a post is the paper's own page or a printed total: to say "1 post" would tell nothing.
-_ONE_POST_PER_PAPER = frozenset(("hotpapers", "huggingface"))
+_ONE_POST_PER_PAPER = frozenset(("hotpapers", "huggingface", "sample"))
 _LINK_NAMES = {"abs": "Abstract", "pdf": "PDF", "html": "HTML"}
 
 # RFC 3986 characters only, no user name before the host: nothing that could leave an
