@@ -69,7 +69,7 @@ def test_registries_are_in_order() -> None:
         ({"sources": {"arxiv": {"enabled": "perhaps"}}}, "[sources.arxiv]: enabled: "),
         ({"mail": {"maildir": {"host": "localhost"}}}, "[mail.maildir]: host: unknown key"),
         ({"signals": {"x": {"enabled": True}}}, "signals.x.bearer_token or bearer_token_file must"),
-        ({"web": {"secret_key": "short"}}, "web.secret_key must be set, 16 characters or more"),
+        ({"web": {"secret_key": "short"}}, "web.secret_key is too short: 16 characters or more"),
     ],
 )
 def test_what_cannot_be_built_is_named(

@@ -287,7 +287,7 @@ def test_wrong_settings_are_one_line(
     assert "hush" not in said.err
 
 
-def test_without_a_secret_key_no_mail_goes_out(trendbot: Command, home: Path) -> None:
+def test_with_a_short_secret_key_no_mail_goes_out(trendbot: Command, home: Path) -> None:
     (home / "trendbot.toml").write_text("[web]\nsecret_key = 'short'\n")
     failed(trendbot("run"), 2, "web.secret_key")
     failed(trendbot("serve"), 2, "web.secret_key")

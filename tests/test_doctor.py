@@ -150,11 +150,10 @@ def test_a_database_that_cannot_be_reached_ends_it(table: dict[str, Any]) -> Non
     assert "hush" not in found["database"].text
 
 
-@pytest.mark.parametrize("key", ["", "too short"])
-def test_without_a_secret_key(table: dict[str, Any], key: str) -> None:
-    finding = examined(table | {"web": {"secret_key": key}})["settings"]
+def test_with_a_short_secret_key(table: dict[str, Any]) -> None:
+    finding = examined(table | {"web": {"secret_key": "too short"}})["settings"]
     assert not finding.well
-    assert finding.text.startswith("web.secret_key must be set, 16 characters or more")
+    assert finding.text.startswith("web.secret_key is too short: 16 characters or more")
 
 
 def test_a_maildir_that_cannot_be_written(table: dict[str, Any], tmp_path: Path) -> None:

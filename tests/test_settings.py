@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from trendbot.errors import SettingsError
 from trendbot.folders import folder
-from trendbot.settings import Section, load, section, write_example
+from trendbot.settings import Section, kept_key, load, section, write_example
 
 
 class Paid(Section):
@@ -177,3 +177,13 @@ def test_a_full_disk_leaves_no_half_written_settings(
 def test_a_byte_order_mark_is_no_trouble(config: Path) -> None:
     config.write_bytes(b"\xef\xbb\xbf[ranking]\nsize = 3\n")
     assert load(config).ranking.size == 3
+
+
+def test_a_key_is_made_once_and_kept_for_the_owner(tmp_path: Path) -> None:
+    key = kept_key(tmp_path)
+    assert len(key) >= 32
+    assert kept_key(tmp_path) == key
+    assert stat.S_IMODE((tmp_path / "trendbot.key").stat().st_mode) == 0o600
+    (tmp_path / "trendbot.key").write_text("")
+    with pytest.raises(SettingsError, match=r"secret_key is not set, and .*is empty"):
+        kept_key(tmp_path)

@@ -15,13 +15,15 @@ from trendbot.deliver import Dispatch, never
 from trendbot.errors import SettingsError
 from trendbot.fetch import Fetcher
 from trendbot.model import PaperSource, Signal, Transport
-from trendbot.settings import Settings, section
+from trendbot.settings import Settings, kept_key, section
 from trendbot.signals import SIGNALS
 from trendbot.sources import SOURCES
 from trendbot.store import posts, runs
 from trendbot.store.engine import open_store
 from trendbot.subscribe import Doorway
 from trendbot.transports import TRANSPORTS
+
+SHORTEST_KEY = 16
 
 
 def utc_now() -> datetime:
@@ -45,14 +47,17 @@ class App:
 
     @property
     def secret(self) -> str:
-        """The key that mailed links are signed with. Raises SettingsError when there is none."""
-        secret = self.settings.web.secret_key.get_secret_value()
-        if len(secret) < 16:
+        """The key that mailed links are signed with; without one in the settings, our own.
+
+        Raises SettingsError for one that is too short to protect anything.
+        """
+        named = self.settings.web.secret_key.get_secret_value()
+        if named and len(named) < SHORTEST_KEY:
             raise SettingsError(
-                "web.secret_key must be set, 16 characters or more, before mail can go out; "
-                "`trendbot init` writes a trendbot.toml with one"
+                f"web.secret_key is too short: {SHORTEST_KEY} characters or more, please; "
+                "`trendbot init` writes a trendbot.toml with a good one"
             )
-        return secret
+        return named or kept_key(self.settings.home)
 
     @cached_property
     def fetcher(self) -> Fetcher:

@@ -36,6 +36,7 @@ from trendbot.model import Cadence
 ENV_PREFIX = "TRENDBOT_"
 CONFIG_VARIABLE = "TRENDBOT_CONFIG"
 DEFAULT_FILE = "trendbot.toml"
+KEY_FILE = "trendbot.key"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -247,16 +248,35 @@ def write_example(file: Path) -> None:
     Raises SettingsError if the file exists or cannot be written.
     """
     example = (folder("deploy") / "trendbot.example.toml").read_text(encoding="utf-8")
-    text = example.replace("@SECRET_KEY@", secrets.token_urlsafe(32))
+    if not _write_new(file, example.replace("@SECRET_KEY@", secrets.token_urlsafe(32))):
+        raise SettingsError(f"{file} exists already and stays as it is")
+
+
+def kept_key(home: Path) -> str:
+    """The secret key in trendbot.key, for settings that name none; made when first needed.
+
+    Raises SettingsError if it cannot be made or read.
+    """
+    file = home / KEY_FILE
+    _write_new(file, secrets.token_urlsafe(32) + "\n")
+    try:
+        return _secret_from(file, "web.secret_key")
+    except ValueError as error:
+        raise SettingsError(f"web.secret_key is not set, and {error}") from error
+
+
+def _write_new(file: Path, text: str) -> bool:
+    """Write a file for its owner only, whole or not at all; returns False if there was one."""
     try:
         with NamedTemporaryFile("w", dir=file.parent, encoding="utf-8") as draft:  # mode 0600
             draft.write(text)
             draft.flush()
-            os.link(draft.name, file)  # whole or not at all, and never over another
-    except FileExistsError as error:
-        raise SettingsError(f"{file} exists already and stays as it is") from error
+            os.link(draft.name, file)
+    except FileExistsError:
+        return False
     except OSError as error:
         raise SettingsError(f"{file}: cannot be written: {error.strerror}") from error
+    return True
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
