@@ -187,6 +187,20 @@ def test_a_daemon_killed_after_freezing_mails_at_the_next_start(app: App, clock:
     assert mails(app) == 1
 
 
+def test_a_digest_made_early_by_hand_does_not_keep_the_due_one_from_the_mail(
+    app: App, clock: Clock
+) -> None:
+    clock.now = clock.now.replace(hour=5)
+    friday = date(2026, 11, 20)
+    collect(app.engine, app.sources, app.signals, friday, friday, clock)
+    pipeline.make_digest(app, Cadence.DAILY, friday)
+    daemon.work(app)
+    assert made(app) == ["2026-11-18 1", "2026-11-20 0"]
+    clock.now = clock.now.replace(hour=7)
+    daemon.work(app)
+    assert made(app) == ["2026-11-18 1", "2026-11-19 1", "2026-11-20 0"]
+
+
 def test_two_daemons_on_one_database_do_no_harm(app: App, clock: Clock) -> None:
     clock.now = clock.now.replace(hour=7)
     with app.engine.begin() as conn:

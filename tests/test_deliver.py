@@ -358,6 +358,21 @@ def test_nothing_leaves_late_in_a_lease(
     assert max(late) <= timedelta(minutes=15)
 
 
+def test_a_lease_too_short_for_anything_still_gets_on(
+    engine: Engine, dispatch: Dispatch, digest: Digest, clock: Clock
+) -> None:
+    class Slow(Postbox):
+        def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
+            clock.now += timedelta(seconds=5)
+            yield from super().send(mails)
+
+    add(engine, *(f"reader{n}@example.org" for n in range(12)))
+    plan(engine, digest, NOW)
+    hasty = MailSection(lease=timedelta(seconds=1))
+    drain(replace(dispatch, transport=Slow(), mail=hasty))
+    assert set(states(engine).values()) == {DeliveryState.SENT}
+
+
 def test_what_was_sent_is_written_down_after_the_database_failed_for_a_moment(
     engine: Engine,
     dispatch: Dispatch,

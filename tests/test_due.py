@@ -97,3 +97,9 @@ def test_a_day_made_early_by_hand_does_not_hide_the_day_before() -> None:
     settled = {date(2026, 11, 18), date(2026, 11, 20)}
     assert missing(Cadence.DAILY, settled, now, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
     assert not mailed(date(2026, 11, 20), now, HALF_PAST_SIX, BERLIN)
+
+
+def test_a_day_made_by_hand_before_its_time_is_no_beginning() -> None:
+    now = utc("2026-11-20T09:00")
+    settled = {date(2026, 11, 20)}
+    assert missing(Cadence.DAILY, settled, now, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]

@@ -115,16 +115,14 @@ def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
 
 def plan_due(app: App) -> None:
     """Freeze the audience of digests that are made, still news and not planned yet."""
-    schedule = app.settings.schedule
+    schedule, now = app.settings.schedule, app.now()
     for cadence in Cadence:
-        with app.engine.connect() as conn:
-            newest = digests.latest(conn, cadence)
-        if newest is None or not due.closes(cadence, newest.date):
-            continue
-        if due.mailed(newest.date, app.now(), schedule.digest_at, schedule.zone):
-            audience = deliver.plan(app.engine, newest, app.now())
+        for day in due.news(cadence, now, schedule.digest_at, schedule.zone):
+            with app.engine.connect() as conn:
+                found = digests.find(conn, cadence, day)
+            audience = None if found is None else deliver.plan(app.engine, found, now)
             if audience is not None:
-                log.info("%s digest of %s goes to %d subscribers", cadence, newest.date, audience)
+                log.info("%s digest of %s goes to %d subscribers", cadence, day, audience)
 
 
 def _missing(app: App, cadence: Cadence) -> list[date]:

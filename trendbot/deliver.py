@@ -176,14 +176,14 @@ def _send(
 def _hand_over(
     dispatch: Dispatch, part: Batch, mails: list[Mail], enough: datetime
 ) -> Iterator[Mail]:
-    """Yield the mails, each group after it was noted; ends early at `enough` or when stopped.
+    """Yield the mails, each group after it was noted; ends after one at `enough`, or when stopped.
 
     Nothing leaves late in a lease: the answer to a final dot may take ten minutes, and must
     come while the delivery is still ours.
     """
     for start in range(0, len(mails), GROUP_SIZE):
         group = mails[start : start + GROUP_SIZE]
-        if dispatch.stop() or dispatch.now() >= enough:
+        if dispatch.stop() or (start and dispatch.now() >= enough):
             return
         with dispatch.engine.begin() as conn:
             held = deliveries.hand_over(conn, part, dispatch.owner, [mail.id for mail in group])

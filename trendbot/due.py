@@ -48,10 +48,17 @@ def missing(
         for day in (first + timedelta(days=n) for n in range(MOST_MISSED.days + 1))
         if closes(cadence, day) and due_at(day, digest_at, zone) <= now
     ]
-    known = [day for day in settled if day >= first]
+    known = settled & set(days)  # what was made by hand before its time is no beginning
     if not known:
         return [day for day in days[-1:] if mailed(day, now, digest_at, zone)]
     return [day for day in days if day > min(known) and day not in settled]
+
+
+def news(cadence: Cadence, now: datetime, digest_at: time, zone: ZoneInfo) -> list[date]:
+    """The days whose digests are to be mailed now: due, and not for longer than a day."""
+    today = now.astimezone(zone).date()
+    days = (today - timedelta(days=ago) for ago in range(3, -1, -1))
+    return [day for day in days if closes(cadence, day) and mailed(day, now, digest_at, zone)]
 
 
 def mailed(day: date, now: datetime, digest_at: time, zone: ZoneInfo) -> bool:

@@ -122,22 +122,9 @@ def test_an_empty_digest_is_a_digest(engine: Engine, now: datetime) -> None:
 def test_what_is_not_there_is_not_found(engine: Engine) -> None:
     with engine.connect() as conn:
         assert digests.find(conn, Cadence.DAILY, DAY) is None
-        assert digests.latest(conn, Cadence.DAILY) is None
         assert digests.shown(conn, Cadence.DAILY, DAY) == {}
         with pytest.raises(LookupError, match="no digest has the id 7"):
             digests.by_id(conn, 7)
-
-
-def test_the_latest_is_the_one_of_the_newest_date(
-    engine: Engine, entries: list[tuple[int, RankedPaper]], now: datetime
-) -> None:
-    with engine.begin() as conn:
-        freeze(conn, entries, now, day=DAY)
-        freeze(conn, entries, now, day=DAY - timedelta(days=30))
-        freeze(conn, entries, now, day=DAY + timedelta(days=1), cadence=Cadence.WEEKLY)
-        found = digests.latest(conn, Cadence.DAILY)
-    assert found is not None
-    assert found.date == DAY
 
 
 def test_a_shown_paper_is_known_by_its_last_score(

@@ -54,11 +54,6 @@ def by_id(conn: Connection, digest_id: int) -> Digest:
     return found
 
 
-def latest(conn: Connection, cadence: Cadence) -> Digest | None:
-    """The digest of the newest date."""
-    return _first(conn, digests.c.cadence == cadence)
-
-
 def shown(conn: Connection, cadence: Cadence, before: Date) -> dict[int, float]:
     """The papers digests of dates before `before` showed: id and score in the last of them."""
     rows = conn.execute(
