@@ -158,7 +158,10 @@ class Mail:
     """One message ready for the wire.
 
     `id` tells the outcome's owner which mail it was (a delivery's subscriber id).
-    `message` is RFC 5322 bytes with CRLF line ends, 7-bit, no line over 998 octets.
+    `message` is RFC 5322 bytes that go over the wire as they are: CRLF line ends, the last
+    line's too, no line over 998 octets, none that begins with a dot, 7-bit unless the
+    recipient is not ASCII (RFC 6532). It must not leave before `time.monotonic()` is
+    `not_before`.
     """
 
     id: int
@@ -166,6 +169,7 @@ class Mail:
     recipient: str
     message_id: str
     message: bytes
+    not_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +178,22 @@ class Outcome:
 
     `state` is sent, deferred, failed, suppressed (the address is bad for good) or
     uncertain (handed over, no answer). `code` is the SMTP reply code, 0 where there was
-    none; `detail` one line for the operator.
+    none; `detail` one line for the operator; `seconds` how long the mail was under way.
     """
 
     mail_id: int
     state: DeliveryState
     code: int = 0
     detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many mails may leave, by all processes together; 0 is no limit."""
+
+    per_second: float = 0.0
+    per_hour: int = 0
 
 
 class PaperSource(Protocol):
@@ -218,17 +231,24 @@ class Signal(Protocol):
 class Transport(Protocol):
     """How mails leave.
 
-    `repeatable` is True where sending the same Message-ID twice leaves one copy.
+    `repeatable` is True where sending the same Message-ID twice leaves one copy. `limits`
+    are for the caller to keep, who knows of other processes.
     """
 
     repeatable: bool
+    limits: Limits
 
     def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
         """Send the mails and yield one outcome for each, in any order.
 
-        Raises TransportError when the server refuses us as a sender; mails without an
-        outcome by then were not handed over.
+        Takes a mail only when it can begin with it soon. What it opened may stay open for
+        the next call. Raises TransportError when the server refuses us as a sender; mails
+        without an outcome by then were not handed over.
         """
+        ...
+
+    def close(self) -> None:
+        """Close what `send` left open; it may be called again all the same."""
         ...
 
     def check(self) -> str:

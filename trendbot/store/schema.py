@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
     Column,
     Date,
     DateTime,
@@ -26,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0001"
+REVISION = "0002"
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -146,6 +145,8 @@ digests = Table(
     Column("planned_at", UTCDateTime),  # when the audience was frozen; null: not mailed
     Column("audience", Integer, nullable=False, default=0),
     Column("stopped", Text, nullable=False, default=""),  # why sending stopped, if it did
+    Column("stopped_at", UTCDateTime),
+    Column("resume_at", UTCDateTime),  # when to try again by itself
     UniqueConstraint("cadence", "date"),
 )
 
@@ -209,13 +210,21 @@ deliveries = Table(
     Column("doubts", Integer, nullable=False, default=0),  # times the outcome was uncertain
     Column("next_at", UTCDateTime),  # when deferred or uncertain is due again; null: never
     Column("lease_until", UTCDateTime),  # while sending
-    Column("handed_over", Boolean, nullable=False, default=False),  # may have left meanwhile
     Column("owner", String(100), nullable=False, default=""),  # the process that holds the lease
     Column("code", Integer, nullable=False, default=0),
     Column("detail", Text, nullable=False, default=""),
     Column("updated_at", UTCDateTime, nullable=False),
     Index("ix_deliveries_digest_id_state", "digest_id", "state"),
     Index("ix_deliveries_subscriber_id", "subscriber_id"),
+)
+
+# What was sent in each minute, for limits that hold across processes and restarts.
+sendings = Table(
+    "sendings",
+    metadata,
+    Column("minute", UTCDateTime, primary_key=True),
+    Column("mails", Integer, nullable=False),
+    Column("free_at", UTCDateTime, nullable=False),  # when the next mail may leave
 )
 
 runs = Table(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from trendbot.context import Context
 from trendbot.errors import TransportError
-from trendbot.model import DeliveryState, Mail, Outcome
+from trendbot.model import DeliveryState, Limits, Mail, Outcome
 from trendbot.settings import Section
 
 
@@ -30,6 +30,7 @@ class Maildir:
 
     Settings = MaildirSettings
     repeatable = True
+    limits = Limits()
 
     def __init__(self, settings: MaildirSettings, context: Context) -> None:
         self._folder = context.home / settings.path.expanduser()
@@ -44,6 +45,9 @@ class Maildir:
             there = self._names()
         for mail in mails:
             yield self._deliver(mail, there)
+
+    def close(self) -> None:
+        """Nothing stays open."""
 
     def check(self) -> str:
         """Make the folder if it is missing and write into it; raises TransportError."""

@@ -27,7 +27,7 @@ from pydantic import Field, SecretStr, model_validator
 from trendbot.context import Context
 from trendbot.envelope import fits_command, is_wire_form, transparent
 from trendbot.errors import SettingsError, TransportError
-from trendbot.model import DeliveryState, Mail, Outcome
+from trendbot.model import DeliveryState, Limits, Mail, Outcome
 from trendbot.pace import Pace
 from trendbot.replies import Phase, classify, one_line
 from trendbot.settings import Duration, Section
@@ -45,7 +45,7 @@ _LABEL = r"[A-Za-z0-9_-]{1,63}"
 
 
 class SmtpSettings(Section):
-    """Which server takes our mails, and how fast. `rate` is mails per second, 0 no limit.
+    """Which server takes our mails, and how fast. `rate` is mails per second, `hourly` per hour, 0 no limit.
 
     `ca_file` names authorities to trust besides the system's, for a certificate of one's own.
     """
@@ -64,6 +64,7 @@ class SmtpSettings(Section):
     local_hostname: str = Field("", max_length=253, pattern=r"^[A-Za-z0-9_.:\[\]-]*$")
     connections: int = Field(4, ge=1, le=50)
     rate: float = Field(0, ge=0, allow_inf_nan=False)
+    hourly: int = Field(0, ge=0)
     timeout: Duration = timedelta(seconds=60)
 
     @property
@@ -93,6 +94,7 @@ class Smtp:
         self._settings = settings
         self._tls = _tls_context(settings, context.home)
         self._pace = Pace(settings.rate)
+        self.limits = Limits(settings.rate, settings.hourly)
 
     def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
         """Hand each mail over and yield what became of it, as the answers come.
@@ -111,6 +113,9 @@ class Smtp:
                 yield from crew.work(chain([first], waiting))
             finally:
                 runner.run(crew.leave())
+
+    def close(self) -> None:
+        """Nothing stays open."""
 
     def check(self) -> str:
         """Connect, encrypt, log in and leave; raises TransportError with what to do."""
