@@ -89,6 +89,13 @@ def postgresql(postgresql_server: URL) -> Iterator[Engine]:
 
 
 @pytest.fixture
+def emptied_postgresql(postgresql: Engine) -> Engine:
+    """The same, empty again, for what is there on PostgreSQL alone."""
+    _empty(postgresql)
+    return postgresql
+
+
+@pytest.fixture
 def empty_postgresql(postgresql_server: URL) -> Iterator[str]:
     """The address of a PostgreSQL database without any table."""
     admin = create_engine(postgresql_server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
@@ -105,9 +112,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         template = request.getfixturevalue("sqlite_template")
         shutil.copyfile(template, tmp_path / "trendbot.db")
         return f"sqlite:///{tmp_path}/trendbot.db"
-    shared: Engine = request.getfixturevalue("postgresql")
-    _empty(shared)
-    return _text(shared.url)
+    emptied: Engine = request.getfixturevalue("emptied_postgresql")
+    return _text(emptied.url)
 
 
 @pytest.fixture
@@ -126,6 +132,8 @@ def _empty(engine: Engine) -> None:
     """Make a database as new, whatever the last test left; a new one takes ten times as long."""
     with engine.begin() as conn:
         conn.execute(_END_ALL_OTHERS)
+        for name in ("periodic_defers", "jobs", "workers"):  # events go with their jobs
+            conn.execute(text(f"DELETE FROM procrastinate_{name}"))
         for table in reversed(metadata.sorted_tables):
             conn.execute(table.delete())
         conn.execute(_COUNT_FROM_ONE)

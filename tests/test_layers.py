@@ -15,7 +15,7 @@ LAYERS = (
         *("addresses", "answers", "compose", "due", "envelope", "forms", "hotpapers", "letter"),
         *("links", "pace", "ranking", "replies", "settings", "tex", "text", "tokens", "wording"),
     ),
-    ("fetch", "context", "sources", "signals", "transports", "store"),
+    ("fetch", "context", "jobs", "sources", "signals", "transports", "store"),
     ("collect", "deliver", "subscribe"),
     ("app",),
     ("pipeline",),
