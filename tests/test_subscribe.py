@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -18,14 +19,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, event, select, text
 
+from tests.transports.outside import context
 from trendbot import subscribe, tokens
 from trendbot.errors import AddressError, HeaderError, TokenError, TransportError, UnknownSubscriber
-from trendbot.model import Cadence, DeliveryState, Mail, Outcome, Status, Subscriber
+from trendbot.model import Cadence, DeliveryState, Limits, Mail, Outcome, Status, Subscriber
 from trendbot.settings import MailSection, Site
 from trendbot.store import subscribers
 from trendbot.store.schema import subscribers as people
 from trendbot.store.schema import suppressions
 from trendbot.subscribe import Added, Doorway
+from trendbot.transports.maildir import Maildir, MaildirSettings
 
 NOW = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 SECRET = "a-secret-of-sixteen-characters"
@@ -41,6 +44,7 @@ class Postbox:
     """A transport that keeps what it gets; some addresses it refuses, or all of us."""
 
     repeatable: bool = False
+    limits: Limits = field(default_factory=Limits)
     mails: list[Mail] = field(default_factory=list)
     answers: dict[str, DeliveryState] = field(default_factory=dict)
     refuse_after: int | None = None
@@ -52,6 +56,9 @@ class Postbox:
             self.mails.append(mail)
             state = self.answers.get(mail.recipient, DeliveryState.SENT)
             yield Outcome(mail.id, state, 0, f"the server said {state}")
+
+    def close(self) -> None:
+        pass
 
     def check(self) -> str:
         return "here"
@@ -197,6 +204,31 @@ def test_two_spellings_of_an_address_are_one_subscriber(door: Doorway, postbox: 
     list_of_all = "email\n" + "\n".join(spellings)
     assert take_in(door, list_of_all) == {Status.ACTIVE: 1}
     assert [one.email for one in everybody(door.engine)] == ["Ada@xn--bcher-kva.example"]
+
+
+def test_an_address_beyond_ascii_signs_up_and_leaves_as_any_other(
+    door: Doorway, postbox: Postbox, clock: Clock
+) -> None:
+    assert add(door, "Ju\u0308rgen@Bücher.example") is Added.MAILED
+    assert postbox.recipients == ["Jürgen@xn--bcher-kva.example"]
+    assert postbox.mails[0].message.startswith("To: Jürgen@xn--bcher-kva.example\r\n".encode())
+    assert add(door, "JÜRGEN@xn--bcher-kva.example") is Added.WAITING
+    assert confirm(door, postbox.token).status is Status.ACTIVE
+    assert take_in(door, "email\njürgen@bücher.example\n") == {Added.KNOWN: 1}
+    (left,) = subscribe.unsubscribe(door.engine, ["jürgen@BÜCHER.example"], clock())
+    assert left.email == "Jürgen@xn--bcher-kva.example"
+
+
+def test_a_mailbox_folder_takes_mail_for_an_address_beyond_ascii(
+    door: Doorway, tmp_path: Path
+) -> None:
+    transport = Maildir(MaildirSettings(path=Path("box")), context(tmp_path))
+    assert add(replace(door, transport=lambda: transport), "jürgen@example.org") is Added.MAILED
+    (kept,) = (tmp_path / "box" / "new").iterdir()
+    assert kept.read_text(encoding="utf-8").splitlines()[1:3] == [
+        "Delivered-To: jürgen@example.org",
+        "To: jürgen@example.org",
+    ]
 
 
 def test_the_newest_wish_of_a_pending_one_holds(
@@ -534,7 +566,7 @@ _moments = st.datetimes(
 
 @st.composite
 def _entries(draw: st.DrawFn) -> subscribers.Entry:
-    email = draw(st.from_regex(r"[A-Za-z0-9+_=-]{1,8}", fullmatch=True)) + "@example.org"
+    email = draw(st.from_regex(r"[A-Za-z0-9éЖ用+_=-]{1,8}", fullmatch=True)) + "@example.org"
     status = draw(st.sampled_from(Status))
     left = status in (Status.UNSUBSCRIBED, Status.SUPPRESSED)
     confirmed_at = (

@@ -31,6 +31,17 @@ def test_one_subject_has_one_unsubscribe_token_for_ever() -> None:
     assert len(made) == 1
 
 
+def test_links_of_earlier_versions_go_on_working() -> None:
+    """What is mailed stays in inboxes for years: these were made by trendbot 0.1.0."""
+    key = "a-secret-of-at-least-16"
+    leave = "42.yCG1dhEBQqPMK5aStwCXmkatBzLA3GXT7ZFq_8RyvHM"
+    confirm = "42.av_o6A.SCL1Tsa5feIaEOg0Ra2GxhqjpNVzOVEvT53LInqsVDw"
+    assert tokens.sign(key, tokens.UNSUBSCRIBE, "42") == leave
+    assert tokens.verify(key, tokens.UNSUBSCRIBE, leave) == "42"
+    assert tokens.sign_timed(key, tokens.CONFIRM, "42", NOW) == confirm
+    assert tokens.verify_timed(key, tokens.CONFIRM, confirm, TWO_DAYS, NOW) == "42"
+
+
 @pytest.mark.parametrize(
     ("secret", "purpose"), [("other", tokens.UNSUBSCRIBE), ("secret", tokens.CONFIRM)]
 )

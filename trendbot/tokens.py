@@ -5,12 +5,15 @@ A token is `subject.signature` or `subject.time.signature`: letters, digits, `_`
 """
 
 import hashlib
+import hmac
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypedDict
 
 from itsdangerous import BadData, Signer, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.signer import SigningAlgorithm
 
 from trendbot.errors import SettingsError, TokenError
 
@@ -25,14 +28,14 @@ _FOREIGN = "this link is not complete or not ours; copy all of it from the mail"
 
 def sign(secret: str, purpose: str, subject: str) -> str:
     """A token for `subject` (1 to 19 letters or digits, such as a row's id) that never ends."""
-    return Signer(**_key(secret, purpose)).sign(_checked(subject)).decode("ascii")
+    return _signer(secret, purpose).sign(_checked(subject)).decode("ascii")
 
 
 def verify(secret: str, purpose: str, token: str) -> str:
     """The subject of a token of `sign`. Raises TokenError."""
     _check_form(token)
     try:
-        return Signer(**_key(secret, purpose)).unsign(token).decode("ascii")
+        return _signer(secret, purpose).unsign(token).decode("ascii")
     except BadData as error:
         raise TokenError(_FOREIGN) from error
 
@@ -60,6 +63,24 @@ def verify_timed(secret: str, purpose: str, token: str, max_age: timedelta, now:
 def digest_of(token: str) -> str:
     """What is kept of a token that may be used once: its SHA-256, 64 hex digits."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+class _Prepared(SigningAlgorithm):
+    """HMAC as itsdangerous makes it, with the key taken in once: one is made for every mail."""
+
+    def __init__(self, key: bytes) -> None:
+        self._mac = hmac.new(key, digestmod=hashlib.sha256)
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:  # noqa: ARG002  # it is ours
+        mac = self._mac.copy()
+        mac.update(value)
+        return mac.digest()
+
+
+@lru_cache(maxsize=8)
+def _signer(secret: str, purpose: str) -> Signer:
+    key = Signer(**_key(secret, purpose)).derive_key()
+    return Signer(key, key_derivation="none", algorithm=_Prepared(key))
 
 
 class _Timed(TimestampSigner):
