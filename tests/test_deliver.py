@@ -3,10 +3,10 @@
 One file, though long: every state and every way to die of one state machine.
 """
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,12 +14,13 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import OperationalError
 
 from trendbot import deliver
-from trendbot.deliver import Dispatch, adopt, backoff, drain, plan, process_lives, settle
-from trendbot.errors import HeaderError, TransportError
+from trendbot.deliver import Dispatch, drain, plan
+from trendbot.errors import BooksError, HeaderError, TransportError
 from trendbot.model import (
     Cadence,
     DeliveryState,
     Digest,
+    Limits,
     Mail,
     Outcome,
     Paper,
@@ -27,15 +28,18 @@ from trendbot.model import (
     Status,
     Tally,
 )
+from trendbot.owner import owner_name
 from trendbot.settings import MailSection, Site
+from trendbot.settle import AFTER_DOUBT, settle
 from trendbot.store import books, deliveries, digests, papers, subscribers
-from trendbot.store.deliveries import Claim, Orphan
+from trendbot.store.deliveries import Claim, Settlement
 from trendbot.store.schema import deliveries as rows
 from trendbot.store.schema import subscribers as people
 
 NOW = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 DAY = date(2026, 11, 19)
 SECRET = "a-secret-of-sixteen-characters"
+NO_LIMITS = Limits()
 
 
 @dataclass
@@ -43,9 +47,11 @@ class Postbox:
     """A transport that keeps what it gets and answers what the test says."""
 
     repeatable: bool = False
+    limits: Limits = NO_LIMITS
     mails: list[Mail] = field(default_factory=list)
     answers: dict[str, list[Outcome]] = field(default_factory=dict)
     refuse_after: int | None = None
+    closed: bool = False
 
     def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
         for mail in mails:
@@ -58,6 +64,9 @@ class Postbox:
 
     def check(self) -> str:
         return "here"
+
+    def close(self) -> None:
+        self.closed = True
 
     def copies(self, recipient: str) -> int:
         return sum(mail.recipient == recipient for mail in self.mails)
@@ -199,7 +208,7 @@ def test_a_deferred_mail_waits_then_goes_out_unchanged(
     clock.now += timedelta(minutes=30)
     drain(dispatch)
     assert states(engine) == {"grey@example.org": DeliveryState.SENT}
-    first, second = postbox.mails
+    first, second = (replace(mail, not_before=0) for mail in postbox.mails)
     assert first == second
 
 
@@ -248,6 +257,8 @@ def test_a_refused_sender_stops_the_run_and_blames_nobody(
     assert "wrong password" in of.stopped
     postbox.refuse_after = None
     drain(dispatch)
+    assert len(postbox.mails) == 13  # it rests
+    drain(dispatch, insist=True)
     assert all(postbox.copies(email) == 1 for email in people)
     with engine.connect() as conn:
         (of,) = books.of_digests(conn)
@@ -271,6 +282,7 @@ def test_one_mail_that_stops_every_run_does_not_stop_the_others(
     touchy = replace(dispatch, transport=Touchy(mails=postbox.mails))
     with pytest.raises(TransportError):
         drain(touchy)
+    clock.now += timedelta(minutes=1)
     drain(touchy)
     assert sorted(mail.recipient for mail in postbox.mails) == people[1:]
     assert states(engine)[people[0]] is DeliveryState.DEFERRED
@@ -287,7 +299,7 @@ def test_what_cannot_be_composed_was_never_handed_over(
     with pytest.raises(HeaderError, match="base_url"):
         drain(replace(dispatch, site=Site(base_url="https://bücher.example")))
     assert states(engine) == {"reader@example.org": DeliveryState.DEFERRED}
-    drain(dispatch)
+    drain(dispatch, insist=True)
     assert states(engine) == {"reader@example.org": DeliveryState.SENT}
 
 
@@ -304,48 +316,31 @@ def test_stopping_gives_back_what_was_not_handed_over(
     assert all(postbox.copies(email) == 1 for email in people)
 
 
-def lost_process(engine: Engine, digest: Digest, owner: str, handed_over: bool = True) -> None:
-    """Claim everything as a process that then dies, before or after it began to send."""
+def lost_process(engine: Engine, digest: Digest, owner: str, now: datetime = NOW) -> None:
+    """Claim everything as a process that then dies."""
     with engine.begin() as conn:
         (part,) = deliveries.open_batches(conn, digest.id)
-        claims = deliveries.claim(conn, part, NOW, NOW + timedelta(minutes=15), owner, 50)
-        if handed_over:
-            deliveries.hand_over(conn, part, owner, [claim.subscriber_id for claim in claims])
+        deliveries.claim(conn, part, now, now + timedelta(minutes=15), owner, 50)
 
 
 def dead_process() -> str:
     """The name of a process of this machine that is no more."""
-    machine, pid, _ = deliver.owner_name().rsplit("/", 2)
+    machine, pid, _ = owner_name().rsplit("/", 2)
     return f"{machine}/{pid}/another-life"
-
-
-def test_claims_of_a_dead_process_that_sent_nothing_go_out_at_once(
-    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
-) -> None:
-    add(engine, "reader@example.org")
-    plan(engine, digest, NOW)
-    for _ in range(3):
-        lost_process(engine, digest, dead_process(), handed_over=False)
-        with engine.begin() as conn:
-            (part,) = deliveries.open_batches(conn, digest.id)
-            deliver._take_over(dispatch, conn, part)
-    drain(replace(dispatch, mail=MailSection(on_uncertain="hold")))
-    assert states(engine) == {"reader@example.org": DeliveryState.SENT}
-    assert len(postbox.mails) == 1
 
 
 def test_nothing_leaves_late_in_a_lease(
     engine: Engine, dispatch: Dispatch, digest: Digest, clock: Clock
 ) -> None:
-    claimed_at: list[datetime] = []
-    late: list[timedelta] = []
-
     class Slow(Postbox):
         def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
-            claimed_at.append(clock.now)
             for mail in mails:
+                with engine.connect() as conn:
+                    lease = conn.execute(
+                        select(rows.c.lease_until).where(rows.c.subscriber_id == mail.id)
+                    ).scalar_one()
+                assert lease - clock.now >= timedelta(minutes=10)
                 clock.now += timedelta(minutes=1)
-                late.append(clock.now - claimed_at[-1])
                 yield from super().send([mail])
 
     people = [f"reader{n}@example.org" for n in range(45)]
@@ -354,8 +349,7 @@ def test_nothing_leaves_late_in_a_lease(
     slow = Slow()
     drain(replace(dispatch, transport=slow))
     assert sorted(mail.recipient for mail in slow.mails) == sorted(people)
-    assert len(claimed_at) == 5
-    assert max(late) <= timedelta(minutes=15)
+    assert set(states(engine).values()) == {DeliveryState.SENT}
 
 
 def test_a_lease_too_short_for_anything_still_gets_on(
@@ -384,15 +378,16 @@ def test_what_was_sent_is_written_down_after_the_database_failed_for_a_moment(
     record = deliveries.record
 
     def failing(*arguments: Any) -> int:
-        if failures:
+        if arguments[3] and failures:
             raise failures.pop()
         return record(*arguments)
 
     monkeypatch.setattr(deliveries, "record", failing)
-    monkeypatch.setattr(deliver, "RECORD_PAUSES", (0, 0))
+    monkeypatch.setattr(deliver, "WRITE_PAUSES", (0, 0))
     add(engine, *(f"reader{n}@example.org" for n in range(8)))
     plan(engine, digest, NOW)
     drain(dispatch)
+    assert not failures
     assert set(states(engine).values()) == {DeliveryState.SENT}
     assert len(postbox.mails) == 8
 
@@ -415,7 +410,7 @@ def test_claims_of_a_dead_process(
         assert states(engine) == {"reader@example.org": DeliveryState.SENT}
         return
     assert states(engine) == {"reader@example.org": DeliveryState.UNCERTAIN}
-    clock.now += deliver.PAUSE_AFTER_DOUBT
+    clock.now += AFTER_DOUBT
     drain(dispatch)
     assert states(engine) == {"reader@example.org": DeliveryState.SENT}
     assert len(postbox.mails) == 1
@@ -474,7 +469,7 @@ def test_a_lost_lease_does_not_overwrite_the_new_owner(
     lost_process(engine, digest, "slow/1/a")
     with engine.begin() as conn:
         conn.execute(update(rows).values(owner="quick/2/b"))
-        settlement = settle(Outcome(1, DeliveryState.SENT), Claim(1, "", (), 0, 0), NOW, "retry")
+        settlement = settle(Outcome(1, DeliveryState.SENT), Claim(1, "", (), 0, 0, 0), NOW, "retry")
         (subscriber_id,) = conn.scalars(select(rows.c.subscriber_id))
         late = replace(settlement, subscriber_id=subscriber_id)
         assert deliveries.record(conn, digest.id, "slow/1/a", [late], NOW) == 0
@@ -493,34 +488,6 @@ def test_a_transport_that_says_nothing_is_an_error(
     plan(engine, digest, NOW)
     with pytest.raises(TransportError, match="nothing said of them"):
         drain(replace(dispatch, transport=Silent()))
-
-
-def test_backoff_grows_and_ends() -> None:
-    assert [backoff(n) for n in (1, 2, 3, 4, 5, 99)] == [
-        timedelta(minutes=30),
-        timedelta(hours=1),
-        timedelta(hours=2),
-        *[timedelta(hours=4)] * 3,
-    ]
-
-
-def test_adopting_an_orphan_doubts_only_what_can_double() -> None:
-    orphan = Orphan(1, "host/1/a", NOW, attempts=2, doubts=0, handed_over=True)
-    assert adopt(orphan, NOW, "retry", repeatable=True).state is DeliveryState.DEFERRED
-    assert adopt(orphan, NOW, "retry", repeatable=False).next_at == NOW + timedelta(minutes=10)
-    assert adopt(orphan, NOW, "hold", repeatable=False).next_at is None
-    assert adopt(replace(orphan, doubts=1), NOW, "retry", repeatable=False).next_at is None
-    untouched = adopt(replace(orphan, handed_over=False), NOW, "hold", repeatable=False)
-    assert (untouched.state, untouched.next_at, untouched.attempts) == ("deferred", NOW, 2)
-
-
-def test_process_lives() -> None:
-    own = deliver.owner_name()
-    machine, pid, _ = own.rsplit("/", 2)
-    assert process_lives(own)
-    assert not process_lives(f"{machine}/{pid}/other")
-    assert process_lives("elsewhere/1/other")
-    assert process_lives(f"{machine}/{os.getppid()}/other")
 
 
 def test_an_uncertain_mail_never_becomes_not_sent(
@@ -545,13 +512,138 @@ def test_an_outage_does_not_count_as_tries(
     postbox.refuse_after = 0
     for _ in range(10):
         with pytest.raises(TransportError):
-            drain(dispatch)
+            drain(dispatch, insist=True)
         clock.now += timedelta(minutes=1)
+    clock.now += timedelta(hours=1)
     postbox.refuse_after = None
     postbox.answers["reader@example.org"] = [Outcome(0, DeliveryState.DEFERRED, 451, "later")]
     drain(dispatch)
     with engine.connect() as conn:
         assert books.next_due(conn) == clock.now + timedelta(minutes=30)
+
+
+def test_refusals_let_a_digest_rest_longer_each_time(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    postbox.refuse_after = 0
+    tried: list[datetime] = []
+    for _ in range(60 * 6):
+        try:
+            drain(dispatch)
+        except TransportError:
+            tried.append(clock.now)
+        clock.now += timedelta(minutes=1)
+    pauses = [int((b - a).total_seconds() // 60) for a, b in pairwise(tried)]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+
+
+def test_a_rest_is_over_when_the_server_answers_for_a_mail(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "one@example.org", "two@example.org")
+    plan(engine, digest, NOW)
+    postbox.refuse_after = 0
+    for wait in (1, 2, 4):
+        with pytest.raises(TransportError):
+            drain(dispatch)
+        clock.now += timedelta(minutes=wait)
+    postbox.refuse_after = 1
+    with pytest.raises(TransportError):
+        drain(dispatch)
+    with engine.connect() as conn:
+        assert books.last_rest(conn, digest.id) == timedelta(minutes=1)
+    postbox.refuse_after = None
+    drain(dispatch, insist=True)
+    with engine.connect() as conn:
+        (of,) = books.of_digests(conn)
+        assert (of.stopped, books.last_rest(conn, digest.id)) == ("", None)
+
+
+def test_claims_of_processes_that_die_again_and_again_are_not_lost(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "reader@example.org")
+    plan(engine, digest, NOW)
+    for _ in range(6):
+        lost_process(engine, digest, dead_process(), clock.now)
+        drain(dispatch)
+        clock.now += timedelta(hours=4)
+    assert postbox.mails == []
+    drain(dispatch)
+    assert states(engine) == {"reader@example.org": DeliveryState.SENT}
+    assert len(postbox.mails) == 1
+
+
+def test_the_hourly_limit_holds_across_digests_batches_and_processes(
+    engine: Engine,
+    dispatch: Dispatch,
+    digest: Digest,
+    postbox: Postbox,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliver, "BATCH_SIZE", 7)
+    add(engine, *(f"reader{n}@example.org" for n in range(50)))
+    plan(engine, digest, NOW)
+    postbox.limits = Limits(per_hour=20)
+    counts: list[int] = []
+    for _ in range(4):
+        drain(replace(dispatch, owner=f"host/{len(counts)}/a"))
+        drain(dispatch)
+        counts.append(len(postbox.mails))
+        clock.now += timedelta(minutes=61)
+    assert counts == [20, 40, 50, 50]
+    assert balanced(engine)
+
+
+def test_places_in_the_second_reach_the_mails(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, *(f"reader{n}@example.org" for n in range(12)))
+    plan(engine, digest, NOW)
+    postbox.limits = Limits(per_second=4)
+    drain(dispatch)
+    starts = [mail.not_before for mail in postbox.mails]
+    assert starts == sorted(starts)
+    assert starts[11] - starts[0] == pytest.approx(11 / 4, abs=0.5)
+    assert starts[3] - starts[0] == pytest.approx(3 / 4)
+
+
+def test_a_digest_that_does_not_add_up_ends_loudly(
+    engine: Engine, dispatch: Dispatch, digest: Digest
+) -> None:
+    add(engine, "one@example.org", "two@example.org")
+    plan(engine, digest, NOW)
+    with engine.begin() as conn:
+        conn.execute(rows.delete().where(rows.c.subscriber_id == 1))
+    with pytest.raises(BooksError, match="audience is 2 and 1 are accounted for"):
+        drain(dispatch)
+
+
+def test_the_watch_is_told_what_was_written_down(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    add(engine, *(f"reader{n}@example.org" for n in range(80)))
+    plan(engine, digest, NOW)
+    postbox.answers["reader7@example.org"] = [Outcome(0, DeliveryState.FAILED, 550, "no")]
+    seen: list[DeliveryState] = []
+
+    def watch(of: Digest, settled: Sequence[Settlement]) -> None:
+        assert of == digest
+        seen.extend(settlement.state for settlement in settled)
+
+    drain(replace(dispatch, watch=watch))
+    assert sorted(seen) == sorted(states(engine).values())
+    assert seen.count(DeliveryState.FAILED) == 1
+
+
+def test_connections_do_not_outlive_a_drain(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    drain(dispatch)
+    assert postbox.closed
 
 
 def test_what_turns_stale_while_the_batch_is_sent_is_not_sent(

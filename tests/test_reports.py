@@ -251,7 +251,7 @@ def test_a_message_cannot_drive_the_terminal(
         started = runs.start(conn, "source", "arxiv", DAY, DAY, now)
         runs.finish(conn, started, "failed", 0, words, now)
         (of,) = books.of_digests(conn)
-        books.stop(conn, of.digest_id, words)
+        books.stop(conn, of.digest_id, words, now, now)
     with app.engine.connect() as conn:
         reports.show_status(screen, reports.status_document(conn))
     shown = shown_on(screen)

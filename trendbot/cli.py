@@ -202,7 +202,7 @@ def deliver(config: Path | None) -> None:
 
     app = open_app(config)
     with stoppable() as stop:
-        drain(app.dispatch(stop))
+        drain(app.dispatch(stop), insist=True)
     _tell_open(app)
 
 

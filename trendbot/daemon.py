@@ -18,7 +18,7 @@ import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
-from trendbot import deliver, due, pipeline
+from trendbot import deliver, due, jobs, pipeline
 from trendbot.app import App
 from trendbot.collect import collect, collect_papers
 from trendbot.errors import SettingsError, TrendbotError
@@ -82,7 +82,15 @@ def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
     collect_if_due(app)
     make_due(app, stop)
     plan_due(app)
-    deliver.drain(app.dispatch(stop))
+    deliver_due(app, stop)
+
+
+def deliver_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
+    """Send what is due, unless workers live who do."""
+    with app.engine.connect() as conn:
+        workers = jobs.workers_alive(conn)
+    if not workers:
+        deliver.drain(app.dispatch(stop))
 
 
 def collect_if_due(app: App) -> None:

@@ -5,67 +5,47 @@
                       └──────→ uncertain(next_at or held)
     whatever still waits `max_age` after planning → expired
 
-1. `plan` freezes the audience and cuts it into batches, in one transaction.
-2. `deliver_batch` may be called any number of times, by any process. It claims a few due
-   deliveries in a committed transaction, notes each small group as handed over before its
-   mails leave, sends them, and records their outcomes in small groups.
+1. `plan` freezes the audience and cuts it into batches, in one transaction that on
+   PostgreSQL also defers a job for each.
+2. `deliver_batch` may be called any number of times, by any process. Its `_Round` trades
+   with the database, one transaction at a time: what came back is written down, the next
+   few due deliveries are claimed. A claim is committed before its mail leaves.
 3. What a process that died had claimed is taken over once its lease ended or its process
-   is known to be gone. Where nothing was handed over, or the transport leaves one copy
-   however often it sends, it is sent again; else nobody knows, and it is uncertain.
+   is known to be gone. Where the transport leaves one copy however often it sends, it is
+   sent again; else nobody knows, and it is uncertain.
 
-So nothing is lost, and the copies too many are at most the mails of one group and of what
-was in flight beside it.
+So nothing is lost, and the copies too many are at most what was claimed and not written
+down: `LARGEST_GROUP` and what was in flight beside it.
 """
 
 import logging
-import os
-import secrets
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
+from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from trendbot import addresses, compose, tokens
-from trendbot.errors import TransportError, TrendbotError
+from trendbot import addresses, compose, jobs, tokens
+from trendbot.errors import BooksError, TransportError, TrendbotError
 from trendbot.model import DeliveryState, Digest, Mail, Outcome, Status, Transport
+from trendbot.owner import owner_name, process_lives
+from trendbot.press import Press
 from trendbot.settings import MailSection, Site
-from trendbot.store import audience, books, deliveries, digests, subscribers
-from trendbot.store.deliveries import Batch, Claim, Orphan, Settlement
+from trendbot.settle import adopt, backoff, give_back, rest, settle
+from trendbot.store import audience, books, deliveries, pace, subscribers
+from trendbot.store.deliveries import Batch, Claim, Settlement
 from trendbot.store.engine import explain
 
 BATCH_SIZE = 500
-CLAIM_SIZE = 50
-GROUP_SIZE = 10
+SMALLEST_GROUP = 10
+LARGEST_GROUP = 50
+GROUP_SECONDS = 0.5  # how much sending is claimed, and may be unwritten, at a time
 HANDED_OVER_WITHIN = 1 / 3  # of the lease; the rest is for the answers
-RECORD_PAUSES = (0.2, 1.0, 5.0)  # seconds between tries to write down what was sent
-PAUSE_AFTER_DOUBT = timedelta(minutes=10)
+WRITE_PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)  # seconds between tries to write down what was sent
 
 log = logging.getLogger(__name__)
-
-# Tells this process from an earlier one that had the same number.
-_BIRTH_MARK = secrets.token_hex(4)
-
-
-def owner_name() -> str:
-    """Names the present process so that others of the same machine can see whether it lives."""
-    return f"{_machine()}/{os.getpid()}/{_BIRTH_MARK}"
-
-
-@cache
-def _machine() -> str:
-    """Where process numbers mean the same: host name, boot and, in containers, namespace."""
-    marks = [socket.gethostname()[:40]]
-    with suppress(OSError):  # only Linux has these; elsewhere the host name must do
-        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8])
-        marks.append(Path("/proc/self/ns/pid").readlink().name.strip("pid:[]"))
-    return " ".join(marks)
 
 
 def never() -> bool:
@@ -73,11 +53,16 @@ def never() -> bool:
     return False
 
 
+def unwatched(_digest: Digest, _settled: Sequence[Settlement]) -> None:
+    """A watch that looks away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """What delivering needs besides the rows: how to compose, how to send, and the clock.
 
-    `stop` is asked between mails; once it is true no further mail is handed over.
+    `stop` is asked between mails; once it is true no further mail is handed over. `watch`
+    is told what was written down of which digest, after each commit.
     """
 
     engine: Engine
@@ -87,7 +72,12 @@ class Dispatch:
     secret: str
     now: Callable[[], datetime]
     stop: Callable[[], bool] = never
+    watch: Callable[[Digest, Sequence[Settlement]], None] = unwatched
     owner: str = field(default_factory=owner_name)
+    press: Press = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "press", Press(self.engine, self.site, self.mail))
 
 
 def plan(engine: Engine, digest: Digest, now: datetime) -> int | None:
@@ -101,187 +91,208 @@ def plan(engine: Engine, digest: Digest, now: datetime) -> int | None:
             for topics in audience.segments(conn, digest.cadence)
             if compose.papers_for(digest, topics)
         ]
-        return audience.plan(conn, digest.id, digest.cadence, wanted, now, BATCH_SIZE)
+        size = audience.plan(conn, digest.id, digest.cadence, wanted, now, BATCH_SIZE)
+        if size is not None:
+            jobs.defer(conn, [part.id for part in deliveries.open_batches(conn, digest.id)])
+        return size
 
 
-def drain(dispatch: Dispatch, digest_id: int | None = None) -> None:
+def drain(dispatch: Dispatch, digest_id: int | None = None, insist: bool = False) -> None:
     """Send what is due of one digest, or of all planned ones.
 
-    Raises TransportError when the mail server refuses us; the reason is kept with the
-    digest, and what was not sent stays due.
+    A digest over which the server refused us rests a while, unless we `insist`. Raises
+    TransportError when the mail server refuses us; the reason is kept with the digest, and
+    what was not sent stays due.
     """
     with dispatch.engine.connect() as conn:
         parts = deliveries.open_batches(conn, digest_id)
-    for part in parts:
-        if dispatch.stop():
-            return
-        deliver_batch(dispatch, part.id)
+    try:
+        for part in parts:
+            if dispatch.stop() or _full(dispatch):
+                return
+            deliver_batch(dispatch, part.id, insist)
+    finally:
+        dispatch.transport.close()
 
 
-def deliver_batch(dispatch: Dispatch, batch_id: int) -> bool:
-    """Send what is due of one batch; returns whether the batch is done. Idempotent."""
+def deliver_batch(dispatch: Dispatch, batch_id: int, insist: bool = False) -> bool:
+    """Send what is due of one batch; returns whether the batch is done. Idempotent.
+
+    Raises TransportError as `drain` does, and BooksError if its digest is done and not
+    everybody in its audience accounted for.
+    """
     with dispatch.engine.connect() as conn:
         part = deliveries.batch(conn, batch_id)
-        digest = digests.by_id(conn, part.digest_id)
-    with dispatch.engine.begin() as conn:
-        books.stop(conn, part.digest_id, "")
-        _take_over(dispatch, conn, part)
-    editions: dict[tuple[str, ...], compose.Composed] = {}
-    while not dispatch.stop() and (claims := _claim(dispatch, part)):
-        _send(dispatch, part, digest, claims, editions)
-    with dispatch.engine.begin() as conn:
-        return deliveries.finish(conn, part, dispatch.now())
-
-
-def _claim(dispatch: Dispatch, part: Batch) -> list[Claim]:
-    """The next deliveries to send; none when it is too late for the whole digest."""
-    now = dispatch.now()
-    with dispatch.engine.begin() as conn:
-        if now > part.planned_at + dispatch.mail.max_age:
-            deliveries.expire(conn, part, now)
-            return []
-        lease_until = now + dispatch.mail.lease
-        return deliveries.claim(conn, part, now, lease_until, dispatch.owner, CLAIM_SIZE)
-
-
-def _send(
-    dispatch: Dispatch,
-    part: Batch,
-    digest: Digest,
-    claims: list[Claim],
-    editions: dict[tuple[str, ...], compose.Composed],
-) -> None:
-    """Send the claimed deliveries and record each; whatever was not handed over is given back."""
-    open_claims = {claim.subscriber_id: claim for claim in claims}
-    enough = dispatch.now() + dispatch.mail.lease * HANDED_OVER_WITHIN
-    group: list[Outcome] = []
-    try:
-        # All composed before the first leaves: what fails in composing was never handed over.
-        mails = [_mail(dispatch, digest, claim, editions) for claim in claims]
-        for outcome in dispatch.transport.send(_hand_over(dispatch, part, mails, enough)):
-            group.append(outcome)
-            if len(group) >= GROUP_SIZE:
-                _record(dispatch, part, open_claims, group)
-                group = []
-    except TrendbotError as error:
-        _record(dispatch, part, open_claims, group)
-        _give_back(dispatch, part, open_claims, error)
-        raise
-    _record(dispatch, part, open_claims, group)
-    if len(open_claims) == len(claims) and not dispatch.stop() and dispatch.now() < enough:
-        raise TransportError(f"{len(claims)} mails were taken and nothing said of them")
-    _give_back(dispatch, part, open_claims)
-
-
-def _hand_over(
-    dispatch: Dispatch, part: Batch, mails: list[Mail], enough: datetime
-) -> Iterator[Mail]:
-    """Yield the mails, each group after it was noted; ends after one at `enough`, or when stopped.
-
-    Nothing leaves late in a lease: the answer to a final dot may take ten minutes, and must
-    come while the delivery is still ours.
-    """
-    for start in range(0, len(mails), GROUP_SIZE):
-        group = mails[start : start + GROUP_SIZE]
-        if dispatch.stop() or (start and dispatch.now() >= enough):
-            return
+    resting = part.resume_at is not None and part.resume_at > dispatch.now()
+    if insist or not resting:
         with dispatch.engine.begin() as conn:
-            held = deliveries.hand_over(conn, part, dispatch.owner, [mail.id for mail in group])
-        for mail in group:
-            if dispatch.stop():
-                return
-            if mail.id in held:
+            _take_over(dispatch, conn, part)
+        _Round(dispatch, part).run()
+    with dispatch.engine.begin() as conn:
+        done = deliveries.finish(conn, part, dispatch.now())
+        if not done:
+            jobs.defer(conn, [part.id], _next_due(dispatch, conn, part))
+    if done:
+        _check_books(dispatch.engine, part.digest_id)
+    return done
+
+
+class _Round:
+    """One batch on its way: what is claimed, and what came back and is not written down."""
+
+    def __init__(self, dispatch: Dispatch, part: Batch) -> None:
+        self._dispatch = dispatch
+        self._part = part
+        self._digest = dispatch.press.digest(part.digest_id)
+        self._sender = compose.envelope_sender(dispatch.mail.sender)
+        self._claims: dict[int, Claim] = {}
+        self._settled: list[Settlement] = []
+        self._heard = False  # whether the server answered for a mail
+        self._size = SMALLEST_GROUP
+        self._traded_at = time.monotonic()
+
+    def run(self) -> None:
+        """Send until nothing of the batch is due now."""
+        try:
+            for outcome in self._dispatch.transport.send(self._mails()):
+                self._settle(outcome)
+                if self._unwritten_long():
+                    self._trade(0)
+            if self._claims:
+                raise TransportError(
+                    f"{len(self._claims)} mails were taken and nothing said of them"
+                )
+        except TrendbotError as error:
+            self._refused(error)
+            raise
+        self._trade(0)
+
+    def _mails(self) -> Iterator[Mail]:
+        """Claim and compose, a group at a time, as the transport takes mails."""
+        dispatch = self._dispatch
+        while not dispatch.stop() and (group := self._trade(self._size)):
+            # Nothing leaves late in a lease: the answer to a final dot may take ten minutes, and
+            # must come while the delivery is still ours.
+            enough = dispatch.now() + dispatch.mail.lease * HANDED_OVER_WITHIN
+            # All composed before the first leaves: what fails in composing was never handed over.
+            mails = [self._mail(claim, at) for claim, at in group]
+            for number, mail in enumerate(mails):
+                if dispatch.stop() or (number and dispatch.now() >= enough):
+                    self._put_back(mails[number:])
+                    break
                 yield mail
 
+    def _mail(self, claim: Claim, not_before: float) -> Mail:
+        """The mail of one delivery, from the edition all of its segment share."""
+        secret, digest = self._dispatch.secret, self._digest
+        message_id = compose.message_id(
+            secret, digest.cadence, digest.date, claim.subscriber_id, self._dispatch.mail.sender
+        )
+        token = tokens.sign(secret, tokens.UNSUBSCRIBE, str(claim.subscriber_id))
+        edition = self._dispatch.press.edition(digest, claim.topics)
+        return Mail(
+            claim.subscriber_id,
+            self._sender,
+            claim.email,
+            message_id,
+            compose.personalise(edition, claim.email, message_id, token),
+            not_before,
+        )
 
-def _mail(
-    dispatch: Dispatch,
-    digest: Digest,
-    claim: Claim,
-    editions: dict[tuple[str, ...], compose.Composed],
-) -> Mail:
-    """The mail of one delivery, from the edition all of its segment share."""
-    if claim.topics not in editions:
-        editions[claim.topics] = compose.render(digest, claim.topics, dispatch.site, dispatch.mail)
-    message_id = compose.message_id(
-        dispatch.secret, digest.cadence, digest.date, claim.subscriber_id, dispatch.mail.sender
-    )
-    token = tokens.sign(dispatch.secret, tokens.UNSUBSCRIBE, str(claim.subscriber_id))
-    return Mail(
-        id=claim.subscriber_id,
-        sender=compose.envelope_sender(dispatch.mail.sender),
-        recipient=claim.email,
-        message_id=message_id,
-        message=compose.personalise(editions[claim.topics], claim.email, message_id, token),
-    )
+    def _settle(self, outcome: Outcome) -> None:
+        claim = self._claims.pop(outcome.mail_id)
+        mail = self._dispatch.mail
+        self._settled.append(settle(outcome, claim, self._dispatch.now(), mail.on_uncertain))
+        self._heard = True
 
+    def _put_back(self, mails: Sequence[Mail]) -> None:
+        now = self._dispatch.now()
+        self._settled += [give_back(self._claims.pop(mail.id), now) for mail in mails]
 
-def _record(
-    dispatch: Dispatch, part: Batch, open_claims: dict[int, Claim], group: list[Outcome]
-) -> None:
-    """Write a group of outcomes in one transaction, and suppress the addresses that are bad.
+    def _unwritten_long(self) -> bool:
+        """Whether it is time to write down what came back, though no claim is wanted."""
+        lately = time.monotonic() - self._traded_at < GROUP_SECONDS
+        return not lately or len(self._settled) >= LARGEST_GROUP
 
-    Tried more than once: these mails have left, and what is not written down may go twice.
-    """
-    if not group:
-        return
-    now = dispatch.now()
-    settlements = [
-        settle(outcome, open_claims.pop(outcome.mail_id), now, dispatch.mail.on_uncertain)
-        for outcome in group
-    ]
-    for pause in RECORD_PAUSES:
-        try:
-            _write(dispatch, part, settlements, now)
-        except DBAPIError as error:
-            log.warning("cannot write down what was sent: %s", explain(error))
-            time.sleep(pause)
-        else:
-            return
-    _write(dispatch, part, settlements, now)
+    def _trade(self, wanted: int) -> list[tuple[Claim, float]]:
+        """Write down what came back and claim up to `wanted` due deliveries, in one transaction.
 
+        Returns each claim with the moment before which its mail must not leave. Tried more
+        than once if mails have left: what is not written down may go twice.
+        """
+        for pause in (*WRITE_PAUSES, None):
+            try:
+                with self._dispatch.engine.begin() as conn:
+                    self._write(conn)
+                    group = self._claim(conn, wanted) if wanted else []
+                break
+            except DBAPIError as error:
+                if pause is None or not self._heard:
+                    raise
+                log.warning("cannot write down what was sent: %s", explain(error))
+                time.sleep(pause)
+        settled, self._settled, self._heard = self._settled, [], False
+        self._claims |= {claim.subscriber_id: claim for claim, _ in group}
+        self._resize()
+        self._dispatch.watch(self._digest, settled)
+        return group
 
-def _write(dispatch: Dispatch, part: Batch, settlements: list[Settlement], now: datetime) -> None:
-    with dispatch.engine.begin() as conn:
-        deliveries.record(conn, part.digest_id, dispatch.owner, settlements, now)
-        for settlement in settlements:
+    def _write(self, conn: Connection) -> None:
+        """Write down what came back, and suppress the addresses that are bad."""
+        now = self._dispatch.now()
+        deliveries.record(conn, self._part.digest_id, self._dispatch.owner, self._settled, now)
+        for settlement in self._settled:
             if settlement.state is DeliveryState.SUPPRESSED:
                 subscriber = subscribers.get(conn, settlement.subscriber_id)
                 key = addresses.normalise(subscriber.email).key
                 subscribers.suppress(conn, key, settlement.detail, now)
                 subscribers.set_status(conn, subscriber.id, Status.SUPPRESSED, now)
+        if self._heard and self._part.resume_at is not None:
+            books.go_on(conn, self._part.digest_id)
 
+    def _claim(self, conn: Connection, wanted: int) -> list[tuple[Claim, float]]:
+        """The next deliveries to send, none when it is too late for the whole digest."""
+        dispatch, part, now = self._dispatch, self._part, self._dispatch.now()
+        if now > part.planned_at + dispatch.mail.max_age:
+            deliveries.expire(conn, part, now)
+            return []
+        limits = dispatch.transport.limits
+        if limits.per_second:  # a second's worth, so that other processes get their turn
+            wanted = min(wanted, max(1, int(limits.per_second)))
+        if (room := pace.room(conn, limits, now)) is not None:
+            wanted = min(wanted, room)
+        lease_until = now + dispatch.mail.lease
+        claims = deliveries.claim(conn, part, now, lease_until, dispatch.owner, wanted)
+        ahead = pace.book(conn, limits, now, len(claims)) - now
+        first = time.monotonic() + ahead.total_seconds()
+        gap = 1 / limits.per_second if limits.per_second else 0
+        return [(claim, first + place * gap) for place, claim in enumerate(claims)]
 
-def _give_back(
-    dispatch: Dispatch,
-    part: Batch,
-    open_claims: dict[int, Claim],
-    error: TrendbotError | None = None,
-) -> None:
-    """Let claims that were not handed over wait again, and note why sending stopped.
+    def _resize(self) -> None:
+        """Let a group be about `GROUP_SECONDS` of sending."""
+        took, self._traded_at = time.monotonic() - self._traded_at, time.monotonic()
+        if took < GROUP_SECONDS / 2:
+            self._size = min(self._size * 2, LARGEST_GROUP)
+        elif took > GROUP_SECONDS:
+            self._size = max(self._size // 2, SMALLEST_GROUP)
 
-    The mail over which the server refused us waits longer: if it alone is the trouble, the
-    next run gets past it.
-    """
-    now = dispatch.now()
-    reason = str(error or "")
-    over = error.mail_id if isinstance(error, TransportError) else None
-    back = [
-        Settlement(
-            claim.subscriber_id,
-            DeliveryState.DEFERRED,
-            now + backoff(claim.attempts + 1) if subscriber_id == over else now,
-            claim.attempts,
-            claim.doubts,
-            0,
-            reason,
-        )
-        for subscriber_id, claim in open_claims.items()
-    ]
-    with dispatch.engine.begin() as conn:
-        deliveries.record(conn, part.digest_id, dispatch.owner, back, now)
-        if reason:
-            books.stop(conn, part.digest_id, reason)
+    def _refused(self, error: TrendbotError) -> None:
+        """Let claims that were not handed over wait again, and the digest rest.
+
+        The mail over which the server refused us waits longer: if it alone is the trouble,
+        the next run gets past it.
+        """
+        now = self._dispatch.now()
+        over = error.mail_id if isinstance(error, TransportError) else None
+        for claim in self._claims.values():
+            next_at = now + backoff(claim.attempts + 1) if claim.subscriber_id == over else now
+            self._settled.append(give_back(claim, next_at, str(error)))
+        self._claims = {}
+        self._trade(0)
+        with self._dispatch.engine.begin() as conn:
+            resume_at = now + rest(books.last_rest(conn, self._part.digest_id))
+            books.stop(conn, self._part.digest_id, str(error), now, resume_at)
+            jobs.defer(conn, [self._part.id], resume_at)
 
 
 def _take_over(dispatch: Dispatch, conn: Connection, part: Batch) -> None:
@@ -293,58 +304,35 @@ def _take_over(dispatch: Dispatch, conn: Connection, part: Batch) -> None:
         deliveries.record(conn, part.digest_id, orphan.owner, [settlement], now)
 
 
-def process_lives(owner: str) -> bool:
-    """Whether the process named by `owner_name` may still run; true for other machines."""
-    machine, pid, birth_mark = owner.rsplit("/", 2)
-    if machine != _machine():
-        return True
-    if int(pid) == os.getpid():
-        return birth_mark == _BIRTH_MARK
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+def _next_due(dispatch: Dispatch, conn: Connection, part: Batch) -> datetime:
+    """When the batch is worth another look: something is due, and the limits let it leave."""
+    now = dispatch.now()
+    moments = (
+        deliveries.next_due(conn, part),
+        deliveries.batch(conn, part.id).resume_at,
+        pace.full_until(conn, dispatch.transport.limits, now),
+    )
+    return max([now, *(moment for moment in moments if moment is not None)])
+
+
+def _full(dispatch: Dispatch) -> bool:
+    """Whether the hourly limit lets nothing leave now."""
+    limits = dispatch.transport.limits
+    if not limits.per_hour:
         return False
-    except PermissionError:
-        return True
-    return True
+    with dispatch.engine.connect() as conn:
+        return pace.full_until(conn, limits, dispatch.now()) is not None
 
 
-def settle(outcome: Outcome, claim: Claim, now: datetime, on_uncertain: str) -> Settlement:
-    """Decide what an outcome means for its delivery: final, or due again and when."""
-    attempts, doubts, next_at = claim.attempts + 1, claim.doubts, None
-    if outcome.state is DeliveryState.DEFERRED:
-        next_at = now + backoff(attempts)
-    if outcome.state is DeliveryState.UNCERTAIN:
-        next_at = _after_doubt(doubts, now, on_uncertain)
-        doubts += 1
-    return Settlement(
-        claim.subscriber_id, outcome.state, next_at, attempts, doubts, outcome.code, outcome.detail
-    )
-
-
-def adopt(orphan: Orphan, now: datetime, on_uncertain: str, repeatable: bool) -> Settlement:
-    """Decide about a delivery whose process died: again at once if that cannot double it."""
-    doubtful = orphan.handed_over and not repeatable
-    return Settlement(
-        orphan.subscriber_id,
-        state=DeliveryState.UNCERTAIN if doubtful else DeliveryState.DEFERRED,
-        next_at=_after_doubt(orphan.doubts, now, on_uncertain) if doubtful else now,
-        attempts=orphan.attempts + orphan.handed_over,
-        doubts=orphan.doubts + doubtful,
-        code=0,
-        detail=f"the process sending it ended ({orphan.owner})",
-    )
-
-
-def _after_doubt(doubts: int, now: datetime, on_uncertain: str) -> datetime | None:
-    """When an uncertain delivery is tried again: once, after a pause; None is never."""
-    return now + PAUSE_AFTER_DOUBT if on_uncertain == "retry" and doubts == 0 else None
-
-
-def backoff(attempts: int) -> timedelta:
-    """The wait after the `attempts`-th try: half an hour doubling to four hours.
-
-    RFC 5321 section 4.5.4.1 asks for at least 30 minutes between tries.
-    """
-    doubled: timedelta = timedelta(minutes=30) * 2 ** min(attempts - 1, 10)
-    return min(doubled, timedelta(hours=4))
+def _check_books(engine: Engine, digest_id: int) -> None:
+    """Raise BooksError if all batches of the digest are done and its books do not balance."""
+    with engine.connect() as conn:
+        if deliveries.open_batches(conn, digest_id):
+            return
+        (of,) = books.of_digests(conn, digest_id)
+    if not of.balanced:
+        raise BooksError(
+            f"the books of the {of.cadence} digest of {of.date} do not balance: its audience is "
+            f"{of.audience} and {sum(of.counts.values())} are accounted for; "
+            "was the database changed by hand? Please report `trendbot status --json`"
+        )

@@ -7,6 +7,7 @@
      ├─ SignalError         a signal failed; never "nobody posted"
      │   └─ SignalStopped   a signal must not be asked again before the next UTC day
      ├─ TransportError      no mail can go out at all (wrong password, policy, no route)
+     ├─ BooksError          a digest's deliveries do not add up to its audience
      ├─ AddressError        not a deliverable mail address
      ├─ UnknownSubscriber   no subscriber has this address
      ├─ HeaderError         a value that must not reach a mail header
@@ -52,6 +53,10 @@ class TransportError(TrendbotError):
     def __init__(self, text: str, mail_id: int | None = None) -> None:
         super().__init__(text)
         self.mail_id = mail_id
+
+
+class BooksError(TrendbotError):
+    """A digest is done, and not everybody in its audience is accounted for."""
 
 
 class AddressError(TrendbotError):

@@ -72,7 +72,7 @@ def mail_digest(app: App, digest: Digest, stop: Callable[[], bool] = deliver.nev
     """Freeze the digest's audience, if that was not done yet, and send what is due of it."""
     dispatch = app.dispatch(stop)
     deliver.plan(app.engine, digest, app.now())
-    deliver.drain(dispatch, digest.id)
+    deliver.drain(dispatch, digest.id, insist=True)
 
 
 def make_digest(app: App, cadence: Cadence, day: Date) -> Made:

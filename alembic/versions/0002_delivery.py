@@ -9,6 +9,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime(timezone=True)
 
 
@@ -18,10 +19,13 @@ def upgrade() -> None:
         digests.add_column(sa.Column("resume_at", TIME))
     with op.batch_alter_table("deliveries") as deliveries:
         deliveries.drop_column("handed_over")
+        deliveries.add_column(sa.Column("deaths", sa.Integer(), nullable=False, server_default="0"))
+    with op.batch_alter_table("deliveries") as deliveries:
+        deliveries.alter_column("deaths", server_default=None)
     op.create_table(
-        "sendings",
-        sa.Column("minute", TIME, nullable=False),
-        sa.Column("mails", sa.Integer(), nullable=False),
+        "pace",
+        sa.Column("id", ID, nullable=False),
         sa.Column("free_at", TIME, nullable=False),
-        sa.PrimaryKeyConstraint("minute", name="pk_sendings"),
+        sa.Column("minutes", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_pace"),
     )

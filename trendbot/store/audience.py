@@ -66,9 +66,8 @@ def _add_audience(
         literal(digest_id),
         subscribers.c.id,
         literal(DeliveryState.PENDING.value),
-        *(literal(0) for _ in range(3)),
+        *(literal(0) for _ in range(4)),
         *(literal("") for _ in range(2)),
-        literal(False),
         literal(now, deliveries.c.updated_at.type),
     ).where(
         subscribers.c.status == Status.ACTIVE,
@@ -76,8 +75,8 @@ def _add_audience(
         subscribers.c.topics.in_([" ".join(topics) for topics in wanted]),
     )
     columns = [
-        *("digest_id", "subscriber_id", "state", "attempts", "doubts", "code"),
-        *("owner", "detail", "handed_over", "updated_at"),
+        *("digest_id", "subscriber_id", "state", "attempts", "doubts", "deaths", "code"),
+        *("owner", "detail", "updated_at"),
     ]
     conn.execute(insert(deliveries).from_select(columns, members, include_defaults=False))
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812  # a digest's own date is called date
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select, update
 
@@ -42,9 +42,30 @@ def next_due(conn: Connection) -> datetime | None:
     )
 
 
-def stop(conn: Connection, digest_id: int, reason: str) -> None:
-    """Note why sending a digest stopped; an empty reason takes the note away."""
-    conn.execute(update(digests).where(digests.c.id == digest_id).values(stopped=reason))
+def stop(conn: Connection, digest_id: int, reason: str, now: datetime, resume_at: datetime) -> None:
+    """Note why sending a digest stopped, and when to try again without being asked."""
+    conn.execute(
+        update(digests)
+        .where(digests.c.id == digest_id)
+        .values(stopped=reason, stopped_at=now, resume_at=resume_at)
+    )
+
+
+def last_rest(conn: Connection, digest_id: int) -> timedelta | None:
+    """How long the digest was to rest when it last stopped; None if it goes on since."""
+    row = conn.execute(
+        select(digests.c.stopped_at, digests.c.resume_at).where(digests.c.id == digest_id)
+    ).one()
+    return None if row.resume_at is None else row.resume_at - row.stopped_at
+
+
+def go_on(conn: Connection, digest_id: int) -> None:
+    """Take the note of `stop` away: the server takes mails again."""
+    conn.execute(
+        update(digests)
+        .where(digests.c.id == digest_id, digests.c.resume_at.is_not(None))
+        .values(stopped="", stopped_at=None, resume_at=None)
+    )
 
 
 def of_digests(conn: Connection, digest_id: int | None = None, limit: int = 30) -> list[Books]:

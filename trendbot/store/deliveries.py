@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
+    func,
     or_,
     select,
     update,
@@ -36,13 +37,17 @@ RETRYABLE = or_(
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A range of subscriber ids, both ends included, of one planned digest."""
+    """A range of subscriber ids, both ends included, of one planned digest.
+
+    After the server refused us, its digest rests until `resume_at`.
+    """
 
     id: int
     digest_id: int
     first_id: int
     last_id: int
     planned_at: datetime
+    resume_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,15 @@ class Claim:
     topics: tuple[str, ...]
     attempts: int
     doubts: int
+    deaths: int
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """The new state of a claimed delivery; `next_at` is None where it is final.
 
-    `attempts` counts the tries so far, `doubts` those after which nobody knew.
+    `attempts` counts the tries so far, `doubts` those after which the server was silent,
+    `deaths` those whose process ended. `seconds` is how long the mail was under way.
     """
 
     subscriber_id: int
@@ -68,23 +75,22 @@ class Settlement:
     next_at: datetime | None
     attempts: int
     doubts: int
+    deaths: int
     code: int
     detail: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A delivery in state sending, with the process that claimed it.
-
-    Unless it is `handed_over`, the process had not begun to send it.
-    """
+    """A delivery in state sending, with the process that claimed it."""
 
     subscriber_id: int
     owner: str
     lease_until: datetime
     attempts: int
     doubts: int
-    handed_over: bool
+    deaths: int
 
 
 def open_batches(conn: Connection, digest_id: int | None = None) -> list[Batch]:
@@ -95,18 +101,28 @@ def open_batches(conn: Connection, digest_id: int | None = None) -> list[Batch]:
     return [Batch(*row) for row in conn.execute(query)]
 
 
+def next_due(conn: Connection, part: Batch) -> datetime | None:
+    """When the batch has something to send again; None where that is now, or never."""
+    return conn.scalar(
+        select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.lease_until))).where(
+            *_within(part), RETRYABLE
+        )
+    )
+
+
 def batch(conn: Connection, batch_id: int) -> Batch:
     """The batch `batch_id`, done or not."""
     return Batch(*conn.execute(_batches().where(batches.c.id == batch_id)).one())
 
 
-def _batches() -> Select[int, int, int, int, datetime]:
+def _batches() -> Select[int, int, int, int, datetime, datetime]:
     return select(
         batches.c.id,
         batches.c.digest_id,
         batches.c.first_id,
         batches.c.last_id,
         digests.c.planned_at,
+        digests.c.resume_at,
     ).join(digests, digests.c.id == batches.c.digest_id)
 
 
@@ -131,6 +147,7 @@ def claim(
                     tuple(row.topics.split()),
                     row.attempts,
                     row.doubts,
+                    row.deaths,
                 )
                 for row in taken
             ]
@@ -146,6 +163,7 @@ def _due(
             deliveries.c.subscriber_id,
             deliveries.c.attempts,
             deliveries.c.doubts,
+            deliveries.c.deaths,
             subscribers.c.email,
             subscribers.c.topics,
             subscribers.c.status,
@@ -206,34 +224,11 @@ def _lease(
         )
         .values(
             state=DeliveryState.SENDING,
-            handed_over=False,
             next_at=None,
             lease_until=lease_until,
             owner=owner,
             updated_at=now,
         )
-    )
-
-
-def hand_over(conn: Connection, part: Batch, owner: str, subscriber_ids: Sequence[int]) -> set[int]:
-    """Note that mails are about to leave; returns whose deliveries `owner` still holds.
-
-    Commit before they leave: what is not noted was certainly not sent.
-    """
-    held = (
-        update(deliveries)
-        .where(*_held(part.digest_id, owner), deliveries.c.subscriber_id.in_(subscriber_ids))
-        .values(handed_over=True)
-        .returning(deliveries.c.subscriber_id)
-    )
-    return set(conn.scalars(held))
-
-
-def _held(digest_id: int, owner: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        deliveries.c.digest_id == digest_id,
-        deliveries.c.state == DeliveryState.SENDING,
-        deliveries.c.owner == owner,
     )
 
 
@@ -246,7 +241,7 @@ def orphans(conn: Connection, part: Batch) -> list[Orphan]:
             deliveries.c.lease_until,
             deliveries.c.attempts,
             deliveries.c.doubts,
-            deliveries.c.handed_over,
+            deliveries.c.deaths,
         ).where(*_within(part), deliveries.c.state == DeliveryState.SENDING)
     )
     return [Orphan(*row) for row in rows]
@@ -266,6 +261,7 @@ _SETTLE = (
         next_at=bindparam("new_next_at"),
         attempts=bindparam("new_attempts"),
         doubts=bindparam("new_doubts"),
+        deaths=bindparam("new_deaths"),
         code=bindparam("new_code"),
         detail=bindparam("new_detail"),
         updated_at=bindparam("now"),
@@ -282,9 +278,10 @@ def record(
 
     A delivery whose lease was lost to another process keeps what that process wrote.
     """
-    written = 0
-    for settlement in settlements:
-        values = {
+    if not settlements:
+        return 0
+    values = [
+        {
             "of_digest": digest_id,
             "of_subscriber": settlement.subscriber_id,
             "held_by": owner,
@@ -292,17 +289,19 @@ def record(
             "new_next_at": settlement.next_at,
             "new_attempts": settlement.attempts,
             "new_doubts": settlement.doubts,
+            "new_deaths": settlement.deaths,
             "new_code": settlement.code,
             "new_detail": settlement.detail[:500],
             "now": now,
         }
-        written += conn.execute(_SETTLE, values).rowcount
-    return written
+        for settlement in settlements
+    ]
+    return conn.execute(_SETTLE, values).rowcount
 
 
 def expire(conn: Connection, part: Batch, now: datetime) -> None:
     """Settle for good what still waits of the batch: as expired, or as uncertain if it was that."""
-    doubtful = deliveries.c.doubts > 0
+    doubtful = deliveries.c.doubts + deliveries.c.deaths > 0
     conn.execute(
         update(deliveries)
         .where(*_within(part), RETRYABLE, deliveries.c.state != DeliveryState.SENDING)

@@ -208,6 +208,7 @@ deliveries = Table(
     Column("state", String(10), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("doubts", Integer, nullable=False, default=0),  # times the outcome was uncertain
+    Column("deaths", Integer, nullable=False, default=0),  # of processes that held it
     Column("next_at", UTCDateTime),  # when deferred or uncertain is due again; null: never
     Column("lease_until", UTCDateTime),  # while sending
     Column("owner", String(100), nullable=False, default=""),  # the process that holds the lease
@@ -218,13 +219,13 @@ deliveries = Table(
     Index("ix_deliveries_subscriber_id", "subscriber_id"),
 )
 
-# What was sent in each minute, for limits that hold across processes and restarts.
-sendings = Table(
-    "sendings",
+# One row: what left lately, for limits that hold across processes and restarts.
+pace = Table(
+    "pace",
     metadata,
-    Column("minute", UTCDateTime, primary_key=True),
-    Column("mails", Integer, nullable=False),
+    Column("id", Id, primary_key=True),
     Column("free_at", UTCDateTime, nullable=False),  # when the next mail may leave
+    Column("minutes", JSON, nullable=False),  # {minute since 1970: mails}, of the last hour
 )
 
 runs = Table(
