@@ -24,7 +24,7 @@ from trendbot import subscribe, tokens
 from trendbot.errors import AddressError, HeaderError, TokenError, TransportError, UnknownSubscriber
 from trendbot.model import Cadence, DeliveryState, Limits, Mail, Outcome, Status, Subscriber
 from trendbot.settings import MailSection, Site
-from trendbot.store import subscribers
+from trendbot.store import pace, subscribers
 from trendbot.store.schema import subscribers as people
 from trendbot.store.schema import suppressions
 from trendbot.subscribe import Added, Doorway
@@ -675,3 +675,15 @@ def test_a_long_list_takes_few_statements(door: Doorway, mailed_before: bool) ->
     expected: Added | Status = Added.KNOWN if mailed_before else Status.ACTIVE
     assert take_in(door, names) == {expected: 3_000}
     assert len(statements) < 20
+
+
+def test_confirmations_count_and_keep_the_pace(
+    engine: Engine, door: Doorway, postbox: Postbox
+) -> None:
+    postbox.limits = Limits(per_second=2, per_hour=10)
+    for n in range(3):
+        add(door, f"reader{n}@example.org")
+    starts = [mail.not_before for mail in postbox.mails]
+    assert starts[2] - starts[0] == pytest.approx(1, abs=0.4)
+    with engine.begin() as conn:
+        assert pace.room(conn, postbox.limits, door.now()) == 7

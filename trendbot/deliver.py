@@ -263,8 +263,7 @@ class _Round:
             wanted = min(wanted, room)
         lease_until = now + dispatch.mail.lease
         claims = deliveries.claim(conn, part, now, lease_until, dispatch.owner, wanted)
-        ahead = pace.book(conn, limits, now, len(claims)) - now
-        first = time.monotonic() + ahead.total_seconds()
+        first = time.monotonic() + pace.book(conn, limits, now, len(claims))
         gap = 1 / limits.per_second if limits.per_second else 0
         return [(claim, first + place * gap) for place, claim in enumerate(claims)]
 

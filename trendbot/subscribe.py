@@ -8,6 +8,7 @@ confirmation mail a day, whoever asks.
 import csv
 import io
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from trendbot.errors import (
 )
 from trendbot.model import Cadence, DeliveryState, Mail, Status, Subscriber, Transport
 from trendbot.settings import MailSection, Site
-from trendbot.store import subscribers
+from trendbot.store import pace, subscribers
 from trendbot.text import clean
 
 log = logging.getLogger(__name__)
@@ -154,7 +155,11 @@ def _mail_confirmation(door: Doorway, subscriber: Subscriber, token: str) -> Non
     does not take us.
     """
     try:
-        (outcome,) = door.transport().send([_confirmation(door, subscriber, token)])
+        transport = door.transport()
+        with door.engine.begin() as conn:  # counted, but never kept waiting for an hour
+            wait = pace.book(conn, transport.limits, door.now(), 1)
+        mail = _confirmation(door, subscriber, token, time.monotonic() + wait)
+        (outcome,) = transport.send([mail])
         if outcome.state not in (DeliveryState.SENT, DeliveryState.UNCERTAIN):
             raise AddressError(
                 f"the confirmation mail to {subscriber.email} was not taken: "
@@ -166,11 +171,12 @@ def _mail_confirmation(door: Doorway, subscriber: Subscriber, token: str) -> Non
         raise
 
 
-def _confirmation(door: Doorway, subscriber: Subscriber, token: str) -> Mail:
+def _confirmation(door: Doorway, subscriber: Subscriber, token: str, not_before: float) -> Mail:
     email, sender = subscriber.email, door.mail.sender
     message_id = compose.message_id_of(door.secret, token, sender)
     message = compose.confirmation(email, token, message_id, door.site, door.mail, door.now())
-    return Mail(subscriber.id, compose.envelope_sender(sender), email, message_id, message)
+    box = compose.envelope_sender(sender)
+    return Mail(subscriber.id, box, email, message_id, message, not_before)
 
 
 def confirm(engine: Engine, secret: str, token: str, now: datetime) -> Subscriber:

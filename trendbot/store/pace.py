@@ -23,13 +23,14 @@ def room(conn: Connection, limits: Limits, now: datetime) -> int | None:
     return max(0, limits.per_hour - sum(_lately(_locked(conn, now), now).values()))
 
 
-def book(conn: Connection, limits: Limits, now: datetime, mails: int) -> datetime:
-    """Count `mails` as leaving; returns when the first may, the others 1 / `per_second` apart.
+def book(conn: Connection, limits: Limits, now: datetime, mails: int) -> float:
+    """Count `mails` as leaving; returns the seconds until the first may.
 
-    No pause earns a burst afterwards: places in the past are not given.
+    The others may 1 / `per_second` later each. No pause earns a burst afterwards: places in
+    the past are not given.
     """
     if not (limits.per_second or limits.per_hour):
-        return now
+        return 0.0
     row = _locked(conn, now)
     first: datetime = max(row.free_at, now)
     gap = timedelta(seconds=mails / limits.per_second) if limits.per_second else timedelta()
@@ -37,7 +38,7 @@ def book(conn: Connection, limits: Limits, now: datetime, mails: int) -> datetim
     minutes[_minute(now)] = minutes.get(_minute(now), 0) + mails
     kept = {str(minute): count for minute, count in minutes.items()}
     conn.execute(update(pace).where(pace.c.id == 1).values(free_at=first + gap, minutes=kept))
-    return first
+    return (first - now).total_seconds()
 
 
 def full_until(conn: Connection, limits: Limits, now: datetime) -> datetime | None:
