@@ -1,0 +1,104 @@
+"""Children that are started, released together, and asked what they measured."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from delivering import postfix
+from delivering.child import Measured
+from delivering.stage import Stage, complaint, write_settings
+
+BENCHMARKS = Path(__file__).resolve().parent.parent
+
+
+def _start(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "delivering.child", *map(str, arguments)],
+        cwd=BENCHMARKS,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def together(commands: Sequence[Sequence[object]]) -> list[Measured]:
+    """Run children side by side, from the moment all of them are ready."""
+    processes = [_start(*command) for command in commands]
+    for process in processes:
+        if process.stdout is None or process.stdout.readline() != "ready\n":
+            raise RuntimeError("a measured process failed before it was ready; see above")
+    for process in processes:
+        if process.stdin:
+            process.stdin.write("\n")
+            process.stdin.flush()
+    results = []
+    for process, command in zip(processes, commands, strict=True):
+        output, _ = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{command[0]} ended with {process.returncode}; see above")
+        results.append(json.loads(output.splitlines()[-1]))
+    return results
+
+
+@contextmanager
+def far_away(port: int, seconds: float) -> Iterator[int]:
+    """A port that leads to `port`, `seconds` away in each direction."""
+    with _start("delay", port, seconds) as process:
+        if process.stdout is None or process.stdin is None:
+            raise RuntimeError("the relay has no pipes")
+        yield int(process.stdout.readline())
+        process.stdin.close()
+
+
+def delivery(
+    stage: Stage,
+    mails: int,
+    connections: int,
+    workers: int = 1,
+    away: float = 0.0,
+    profile: bool = False,
+) -> tuple[Measured, str]:
+    """Send `mails` mails that are due; returns what it took and what was wrong, if anything.
+
+    `seconds` are those of the slowest worker; `processor` and `peak` are their mean and
+    maximum; `sink` and `database` are processor seconds of the two servers.
+    """
+    with stage.copy(mails, planned=True) as (url, home), postfix.sink() as sink:
+        with far_away(sink.port, away / 2) if away else _near(sink.port) as port:
+            write_settings(home, url, port, connections)
+            before = postfix.processor_seconds(stage.server_pid)
+            command = ["drain", home, *(["profile"] if profile else [])]
+            results = together([command] * workers)
+            database = postfix.processor_seconds(stage.server_pid) - before
+        counted = sink.messages(mails)
+        wrong = complaint(url, home, mails) or (
+            "" if counted == mails else f"the sink counted {counted} of {mails} mails"
+        )
+        return {
+            "seconds": max(one["seconds"] for one in results),
+            "processor": sum(one["user"] + one["system"] for one in results),
+            "system": sum(one["system"] for one in results),
+            "peak": max(one["peak"] for one in results),
+            "sink": postfix.processor_seconds(sink.pid),
+            "database": database,
+        }, wrong
+
+
+def peer(
+    message: Path, mails: int, connections: int, away: float = 0.0, loop: str = "asyncio"
+) -> tuple[Measured, str]:
+    """The same through a loop of aiosmtplib that does nothing else; see `delivery`."""
+    with postfix.sink() as sink:
+        with far_away(sink.port, away / 2) if away else _near(sink.port) as port:
+            [result] = together([["aiosmtplib", port, connections, mails, message, loop]])
+        counted = sink.messages(mails)
+        wrong = "" if counted == mails else f"the sink counted {counted} of aiosmtplib's {mails}"
+        return result | {"processor": result["user"] + result["system"]}, wrong
+
+
+@contextmanager
+def _near(port: int) -> Iterator[int]:
+    yield port
