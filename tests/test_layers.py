@@ -20,12 +20,16 @@ LAYERS = (
     ("collect", "deliver", "subscribe"),
     ("app",),
     ("pipeline",),
-    ("cli", "cli_subscribers", "terminal", "daemon", "demo", "doctor", "reports", "web"),
+    (
+        *("cli", "cli_subscribers", "cli_worker", "daemon", "demo", "doctor", "reports"),
+        *("terminal", "web", "worker"),
+    ),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Within the layer of adapters: who may import whom.
 SIBLINGS = {
     ("context", "fetch"),
+    ("jobs", "store"),
     ("sources", "fetch"),
     ("sources", "context"),
     ("signals", "context"),
@@ -94,11 +98,11 @@ def test_only_the_wiring_and_above_see_app() -> None:
     assert seeing <= {"pipeline", *LAYERS[-1]}
 
 
-def test_asyncio_lives_in_smtp_alone() -> None:
+def test_asyncio_lives_in_smtp_and_jobs_alone() -> None:
     using = {
         module_of(file) for file in FILES if "import asyncio" in file.read_text(encoding="utf-8")
     }
-    assert using <= {"trendbot.transports.smtp"}
+    assert using <= {"trendbot.jobs", "trendbot.transports.smtp"}
 
 
 def test_every_layer_names_what_exists() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trendbot.cli_subscribers import subscribers, unsubscribe
+from trendbot.cli_worker import worker
 from trendbot.errors import SettingsError, TrendbotError
 from trendbot.terminal import (
     DAY,
@@ -219,6 +220,7 @@ def serve(config: Path | None) -> None:
 
 cli.add_command(subscribers)
 cli.add_command(unsubscribe)
+cli.add_command(worker)
 
 
 @cli.group("import")

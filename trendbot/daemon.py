@@ -25,6 +25,7 @@ from trendbot.errors import SettingsError, TrendbotError
 from trendbot.model import Cadence
 from trendbot.store import digests, runs
 from trendbot.store.engine import explain
+from trendbot.terminal import begin_log
 from trendbot.web.ops import create
 
 RETRY_NEWS_AFTER = timedelta(minutes=15)
@@ -42,7 +43,7 @@ def serve(app: App) -> None:
     Raises SettingsError when an adapter's settings are wrong or the web's port cannot be had.
     """
     asked = ", ".join([*app.sources, *app.signals])  # built now, so that mistakes show now
-    _begin_log()
+    begin_log()
     stopping = threading.Event()
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
@@ -67,14 +68,6 @@ def serve(app: App) -> None:
     at_work.release()
     app.close()
     log.info("stopped")
-
-
-def _begin_log() -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for chatty in ("apscheduler", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:

@@ -1,6 +1,7 @@
 """What all commands share: options, dates, the app, and how to print."""
 
 import json
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,15 @@ def open_app(config: Path | None) -> "App":
     app = build(load(config))
     click.get_current_context().call_on_close(app.close)
     return app
+
+
+def begin_log() -> None:
+    """Log to stderr, as the commands do that run until they are stopped."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for chatty in ("apscheduler", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def print_json(document: Any) -> None:

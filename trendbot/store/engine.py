@@ -39,6 +39,15 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 10
 CONNECT_SECONDS = 10
+# libpq's parameters (https://www.postgresql.org/docs/current/libpq-connect.html).
+POSTGRESQL_CONNECTS: dict[str, int | str] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "options": "-c timezone=UTC",
+    # A server that vanished is noticed within a minute, not after two hours.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 # Any number will do, as long as every trendbot on one PostgreSQL database takes the same.
 _UPGRADE_LOCK = 7_236_173
 _creating = Lock()
@@ -213,14 +222,7 @@ def _connect_postgresql(url: URL) -> Engine:
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # addresses of subscribers have no place in a log
         pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "options": "-c timezone=UTC",
-            # A server that vanished is noticed within a minute, not after two hours.
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-        },
+        connect_args=POSTGRESQL_CONNECTS,
     )
 
 

@@ -1,0 +1,40 @@
+"""Which batches have something to send now, whoever may be working on them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Connection, and_, any_, exists, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from trendbot.model import DeliveryState
+from trendbot.store.deliveries import RETRYABLE
+from trendbot.store.schema import batches, deliveries, digests
+
+
+def due(conn: Connection, batch_ids: Sequence[int], now: datetime) -> list[int]:
+    """Those of the batches that wait for a worker at `now`; on PostgreSQL only.
+
+    A batch that has nothing more to send and is not marked done waits too. One whose digest
+    rests, because the mail server refused us, does not.
+    """
+    within = and_(
+        deliveries.c.digest_id == batches.c.digest_id,
+        deliveries.c.subscriber_id.between(batches.c.first_id, batches.c.last_id),
+    )
+    later = and_(
+        deliveries.c.state.in_([DeliveryState.DEFERRED, DeliveryState.UNCERTAIN]),
+        deliveries.c.next_at > now,
+    )
+    return list(
+        conn.scalars(
+            select(batches.c.id)
+            .join(digests, digests.c.id == batches.c.digest_id)
+            .where(
+                batches.c.id == any_(literal(list(batch_ids), ARRAY(BigInteger))),
+                batches.c.done_at.is_(None),
+                or_(digests.c.resume_at.is_(None), digests.c.resume_at <= now),
+                or_(exists().where(within, RETRYABLE, ~later), ~exists().where(within, RETRYABLE)),
+            )
+            .order_by(batches.c.id)
+        )
+    )
