@@ -622,6 +622,37 @@ def test_a_digest_that_does_not_add_up_ends_loudly(
         drain(dispatch)
 
 
+def test_closed_books_stand_when_deliveries_are_pruned(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    add(engine, "one@example.org", "two@example.org")
+    postbox.answers["two@example.org"] = [Outcome(0, DeliveryState.FAILED, 550, "no")]
+    plan(engine, digest, NOW)
+    with engine.connect() as conn:
+        (before,) = books.of_digests(conn)
+    drain(dispatch)
+    with engine.begin() as conn:
+        (closed,) = books.of_digests(conn)
+        conn.execute(rows.delete())
+    with engine.connect() as conn:
+        (pruned,) = books.of_digests(conn)
+    assert (before.closed, closed.closed) == (False, True)
+    assert pruned == closed
+    assert pruned.counts == {DeliveryState.SENT: 1, DeliveryState.FAILED: 1}
+
+
+def test_groups_are_half_a_second_of_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 0.0
+    monkeypatch.setattr("trendbot.deliver.time.monotonic", lambda: clock)
+    stride = deliver.Stride()
+    sizes = []
+    for pause in (0.1, 0.1, 0.1, 0.1, 0.3, 0.6, 0.6, 5, 5, 0.4, 0.1):
+        clock += pause
+        stride.begin()
+        sizes.append(stride.size)
+    assert sizes == [20, 40, 50, 50, 50, 25, 12, 10, 10, 10, 20]
+
+
 def test_the_watch_is_told_what_was_written_down(
     engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
 ) -> None:

@@ -175,7 +175,7 @@ def test_the_status_as_json(app: App, now: datetime) -> None:
         document = json.loads(json.dumps(reports.status_document(conn)))
     assert list(document) == ["digests", "sources", "signals", "last_digest_runs"]
     (row,) = document["digests"]
-    assert row.pop("stopped") == ""
+    assert (row.pop("stopped"), row.pop("resume_at")) == ("", None)
     assert list(row) == [
         *("cadence", "date", "audience"),
         *("sent", "pending", "deferred", "failed", "uncertain", "suppressed", "expired"),
@@ -202,10 +202,12 @@ def test_balanced_is_the_audience_and_the_sum_of_the_rest(app: App) -> None:
 
 def test_what_is_being_sent_counts_as_pending() -> None:
     counts = {DeliveryState.SENDING: 2, DeliveryState.PENDING: 1, DeliveryState.SENT: 4}
-    row = reports.books_document(Books(1, Cadence.DAILY, DAY, 7, counts, ""))
+    row = reports.books_document(Books(1, Cadence.DAILY, DAY, 7, counts, "", None, False))
     assert (row["pending"], row["sent"], row["balanced"]) == (3, 4, True)
     assert "sending" not in row
-    assert not reports.books_document(Books(1, Cadence.DAILY, DAY, 8, counts, ""))["balanced"]
+    assert not reports.books_document(Books(1, Cadence.DAILY, DAY, 8, counts, "", None, False))[
+        "balanced"
+    ]
 
 
 @pytest.fixture(params=[False, True], ids=["file", "terminal"])
@@ -256,4 +258,5 @@ def test_a_message_cannot_drive_the_terminal(
         reports.show_status(screen, reports.status_document(conn))
     shown = shown_on(screen)
     assert "daily 2026-11-19: sending stopped: " in shown
+    assert f"again at {now:%H:%M} UTC" in shown
     assert "last digest runs" in shown

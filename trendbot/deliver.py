@@ -45,6 +45,8 @@ GROUP_SECONDS = 0.5  # how much sending is claimed, and may be unwritten, at a t
 HANDED_OVER_WITHIN = 1 / 3  # of the lease; the rest is for the answers
 WRITE_PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)  # seconds between tries to write down what was sent
 
+Watch = Callable[[Digest, Sequence[Settlement]], None]
+
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +57,26 @@ def never() -> bool:
 
 def unwatched(_digest: Digest, _settled: Sequence[Settlement]) -> None:
     """A watch that looks away."""
+
+
+class Stride:
+    """How many deliveries are claimed at a time: about `GROUP_SECONDS` of sending."""
+
+    def __init__(self) -> None:
+        self.size = SMALLEST_GROUP
+        self._since = time.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether the last group took longer than it should."""
+        return time.monotonic() - self._since > GROUP_SECONDS
+
+    def begin(self) -> None:
+        """Fit the size to the time since the last group began, and begin the next."""
+        if self.is_over():
+            self.size = max(self.size // 2, SMALLEST_GROUP)
+        elif time.monotonic() - self._since < GROUP_SECONDS / 2:
+            self.size = min(self.size * 2, LARGEST_GROUP)
+        self._since = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +94,9 @@ class Dispatch:
     secret: str
     now: Callable[[], datetime]
     stop: Callable[[], bool] = never
-    watch: Callable[[Digest, Sequence[Settlement]], None] = unwatched
+    watch: Watch = unwatched
     owner: str = field(default_factory=owner_name)
+    stride: Stride = field(default_factory=Stride)
     press: Press = field(init=False)
 
     def __post_init__(self) -> None:
@@ -133,7 +156,7 @@ def deliver_batch(dispatch: Dispatch, batch_id: int, insist: bool = False) -> bo
         if not done:
             jobs.defer(conn, [part.id], _next_due(dispatch, conn, part))
     if done:
-        _check_books(dispatch.engine, part.digest_id)
+        _close_books(dispatch.engine, part.digest_id)
     return done
 
 
@@ -148,15 +171,13 @@ class _Round:
         self._claims: dict[int, Claim] = {}
         self._settled: list[Settlement] = []
         self._heard = False  # whether the server answered for a mail
-        self._size = SMALLEST_GROUP
-        self._traded_at = time.monotonic()
 
     def run(self) -> None:
         """Send until nothing of the batch is due now."""
         try:
             for outcome in self._dispatch.transport.send(self._mails()):
                 self._settle(outcome)
-                if self._unwritten_long():
+                if self._dispatch.stride.is_over():
                     self._trade(0)
             if self._claims:
                 raise TransportError(
@@ -170,7 +191,7 @@ class _Round:
     def _mails(self) -> Iterator[Mail]:
         """Claim and compose, a group at a time, as the transport takes mails."""
         dispatch = self._dispatch
-        while not dispatch.stop() and (group := self._trade(self._size)):
+        while not dispatch.stop() and (group := self._trade(dispatch.stride.size)):
             # Nothing leaves late in a lease: the answer to a final dot may take ten minutes, and
             # must come while the delivery is still ours.
             enough = dispatch.now() + dispatch.mail.lease * HANDED_OVER_WITHIN
@@ -209,11 +230,6 @@ class _Round:
         now = self._dispatch.now()
         self._settled += [give_back(self._claims.pop(mail.id), now) for mail in mails]
 
-    def _unwritten_long(self) -> bool:
-        """Whether it is time to write down what came back, though no claim is wanted."""
-        lately = time.monotonic() - self._traded_at < GROUP_SECONDS
-        return not lately or len(self._settled) >= LARGEST_GROUP
-
     def _trade(self, wanted: int) -> list[tuple[Claim, float]]:
         """Write down what came back and claim up to `wanted` due deliveries, in one transaction.
 
@@ -233,7 +249,7 @@ class _Round:
                 time.sleep(pause)
         settled, self._settled, self._heard = self._settled, [], False
         self._claims |= {claim.subscriber_id: claim for claim, _ in group}
-        self._resize()
+        self._dispatch.stride.begin()
         self._dispatch.watch(self._digest, settled)
         return group
 
@@ -266,14 +282,6 @@ class _Round:
         first = time.monotonic() + pace.book(conn, limits, now, len(claims))
         gap = 1 / limits.per_second if limits.per_second else 0
         return [(claim, first + place * gap) for place, claim in enumerate(claims)]
-
-    def _resize(self) -> None:
-        """Let a group be about `GROUP_SECONDS` of sending."""
-        took, self._traded_at = time.monotonic() - self._traded_at, time.monotonic()
-        if took < GROUP_SECONDS / 2:
-            self._size = min(self._size * 2, LARGEST_GROUP)
-        elif took > GROUP_SECONDS:
-            self._size = max(self._size // 2, SMALLEST_GROUP)
 
     def _refused(self, error: TrendbotError) -> None:
         """Let claims that were not handed over wait again, and the digest rest.
@@ -323,12 +331,12 @@ def _full(dispatch: Dispatch) -> bool:
         return pace.full_until(conn, limits, dispatch.now()) is not None
 
 
-def _check_books(engine: Engine, digest_id: int) -> None:
-    """Raise BooksError if all batches of the digest are done and its books do not balance."""
-    with engine.connect() as conn:
-        if deliveries.open_batches(conn, digest_id):
+def _close_books(engine: Engine, digest_id: int) -> None:
+    """Close the books of a digest whose batches are all done; BooksError if they do not balance."""
+    with engine.begin() as conn:
+        if deliveries.is_open(conn, digest_id):
             return
-        (of,) = books.of_digests(conn, digest_id)
+        of = books.close(conn, digest_id)
     if not of.balanced:
         raise BooksError(
             f"the books of the {of.cadence} digest of {of.date} do not balance: its audience is "

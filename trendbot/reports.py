@@ -123,6 +123,7 @@ def books_document(of: Books) -> dict[str, Any]:
         **counts,
         "balanced": of.balanced,
         "stopped": of.stopped,
+        "resume_at": of.resume_at and of.resume_at.isoformat(),
     }
 
 
@@ -192,6 +193,8 @@ def show_status(console: Console, document: Mapping[str, Any]) -> None:
         if row["stopped"]:
             reason = f"{row['cadence']} {row['date']}: sending stopped: {row['stopped']}"
             console.print(Text(clean(reason)))
+            again = datetime.fromisoformat(row["resume_at"])
+            console.print(f"    Tried again at {again:%H:%M} UTC; `trendbot deliver` tries now.")
 
 
 def _books_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -17,11 +17,15 @@ def upgrade() -> None:
     with op.batch_alter_table("digests") as digests:
         digests.add_column(sa.Column("stopped_at", TIME))
         digests.add_column(sa.Column("resume_at", TIME))
+        digests.add_column(sa.Column("closed", sa.JSON()))
     with op.batch_alter_table("deliveries") as deliveries:
+        deliveries.drop_index("ix_deliveries_digest_id_state")
         deliveries.drop_column("handed_over")
         deliveries.add_column(sa.Column("deaths", sa.Integer(), nullable=False, server_default="0"))
     with op.batch_alter_table("deliveries") as deliveries:
         deliveries.alter_column("deaths", server_default=None)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("ALTER TABLE deliveries SET (fillfactor = 60)")
     op.create_table(
         "pace",
         sa.Column("id", ID, nullable=False),

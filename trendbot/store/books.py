@@ -13,7 +13,10 @@ from trendbot.store.schema import batches, deliveries, digests
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One planned digest: its audience and how many deliveries are in each state."""
+    """One planned digest: its audience and how many deliveries are in each state.
+
+    Closed books are those of a digest of which nothing can be sent any more.
+    """
 
     digest_id: int
     cadence: Cadence
@@ -21,6 +24,8 @@ class Books:
     audience: int
     counts: dict[DeliveryState, int]
     stopped: str
+    resume_at: datetime | None
+    closed: bool
 
     @property
     def balanced(self) -> bool:
@@ -68,20 +73,45 @@ def go_on(conn: Connection, digest_id: int) -> None:
     )
 
 
+def close(conn: Connection, digest_id: int) -> Books:
+    """Keep the counts of a digest that is done, if they balance; returns its books.
+
+    They stand from then on, also when its deliveries are pruned.
+    """
+    (of,) = of_digests(conn, digest_id)
+    if of.balanced:
+        counts = {state.value: number for state, number in of.counts.items()}
+        conn.execute(update(digests).where(digests.c.id == digest_id).values(closed=counts))
+    return of
+
+
 def of_digests(conn: Connection, digest_id: int | None = None, limit: int = 30) -> list[Books]:
     """The books of the newest `limit` digests, newest first, or of one."""
     query = select(digests).order_by(digests.c.date.desc(), digests.c.cadence).limit(limit)
     if digest_id is not None:
         query = query.where(digests.c.id == digest_id)
     rows = conn.execute(query).all()
-    counts: dict[int, dict[DeliveryState, int]] = {row.id: {} for row in rows}
+    counts = {
+        row.id: {DeliveryState(state): number for state, number in (row.closed or {}).items()}
+        for row in rows
+    }
+    still_open = [row.id for row in rows if row.closed is None]
     for of, state, number in conn.execute(
         select(deliveries.c.digest_id, deliveries.c.state, func.count())
-        .where(deliveries.c.digest_id.in_(counts))
+        .where(deliveries.c.digest_id.in_(still_open))
         .group_by(deliveries.c.digest_id, deliveries.c.state)
     ):
         counts[of][DeliveryState(state)] = number
     return [
-        Books(row.id, Cadence(row.cadence), row.date, row.audience, counts[row.id], row.stopped)
+        Books(
+            row.id,
+            Cadence(row.cadence),
+            row.date,
+            row.audience,
+            counts[row.id],
+            row.stopped,
+            row.resume_at,
+            row.closed is not None,
+        )
         for row in rows
     ]

@@ -101,6 +101,12 @@ def open_batches(conn: Connection, digest_id: int | None = None) -> list[Batch]:
     return [Batch(*row) for row in conn.execute(query)]
 
 
+def is_open(conn: Connection, digest_id: int) -> bool:
+    """Whether some batch of the digest is not done."""
+    part = select(batches.c.id).where(batches.c.digest_id == digest_id, batches.c.done_at.is_(None))
+    return conn.execute(part.limit(1)).first() is not None
+
+
 def next_due(conn: Connection, part: Batch) -> datetime | None:
     """When the batch has something to send again; None where that is now, or never."""
     return conn.scalar(
