@@ -16,7 +16,7 @@ LAYERS = (
         *("links", "pace", "ranking", "replies", "settings", "tex", "text", "tokens", "wording"),
     ),
     ("fetch", "context", "jobs", "owner", "sources", "signals", "transports", "store"),
-    ("press", "settle"),
+    ("press", "progress", "settle", "telemetry"),
     ("collect", "deliver", "subscribe"),
     ("app",),
     ("pipeline",),
@@ -34,6 +34,7 @@ SIBLINGS = {
     ("sources", "context"),
     ("signals", "context"),
     ("transports", "context"),
+    ("telemetry", "progress"),
 }
 FOLDERS = ("sources", "signals", "transports", "store")
 

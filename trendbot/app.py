@@ -1,6 +1,6 @@
 """The only wiring: settings become a database, adapters, and what the steps need."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pkgutil import resolve_name
@@ -11,16 +11,18 @@ from sqlalchemy import Engine
 from trendbot import compose
 from trendbot.collect import MEASURED_DAYS
 from trendbot.context import Budget, Context
-from trendbot.deliver import Dispatch, never
+from trendbot.deliver import Dispatch, Watch, never, unwatched
 from trendbot.errors import SettingsError
 from trendbot.fetch import Fetcher
-from trendbot.model import PaperSource, Signal, Transport
+from trendbot.model import Digest, PaperSource, Signal, Transport
 from trendbot.settings import Settings, kept_key, section
 from trendbot.signals import SIGNALS
 from trendbot.sources import SOURCES
 from trendbot.store import posts, runs
+from trendbot.store.deliveries import Settlement
 from trendbot.store.engine import open_store
 from trendbot.subscribe import Doorway
+from trendbot.telemetry import Telemetry
 from trendbot.transports import TRANSPORTS
 
 SHORTEST_KEY = 16
@@ -86,8 +88,18 @@ class App:
         )
         return transport
 
-    def dispatch(self, stop: Callable[[], bool] = never) -> Dispatch:
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        """The figures of this process."""
+        return Telemetry(self.engine)
+
+    def dispatch(self, stop: Callable[[], bool] = never, watch: Watch = unwatched) -> Dispatch:
         """What delivering needs. Raises SettingsError and HeaderError where it cannot work."""
+
+        def told(digest: Digest, settled: Sequence[Settlement]) -> None:
+            self.telemetry.watch(digest, settled)
+            watch(digest, settled)
+
         compose.check_settings(self.settings.site, self.settings.mail)
         return Dispatch(
             self.engine,
@@ -97,6 +109,7 @@ class App:
             self.secret,
             self.now,
             stop,
+            told,
         )
 
     def doorway(self) -> Doorway:

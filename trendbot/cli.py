@@ -23,6 +23,7 @@ from trendbot.terminal import (
     json_option,
     open_app,
     print_json,
+    shown,
     stoppable,
 )
 
@@ -110,8 +111,8 @@ def run(config: Path | None, day: date | None, cadence: str, no_deliver: bool) -
         app.dispatch()  # what is wrong with mail shows before the work, not after it
     made = pipeline.run(app, Cadence(cadence), _closed_day(app, cadence, day), mail=False)
     if made.digest is not None and not no_deliver:
-        with stoppable() as stop:
-            pipeline.mail_digest(app, made.digest, stop)
+        with stoppable() as stop, shown(app) as watch:
+            pipeline.mail_digest(app, made.digest, stop, watch)
     _tell(app, made)
 
 
@@ -202,8 +203,8 @@ def deliver(config: Path | None) -> None:
     from trendbot.deliver import drain
 
     app = open_app(config)
-    with stoppable() as stop:
-        drain(app.dispatch(stop), insist=True)
+    with stoppable() as stop, shown(app) as watch:
+        drain(app.dispatch(stop, watch), insist=True)
     _tell_open(app)
 
 

@@ -83,7 +83,8 @@ def deliver_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
     with app.engine.connect() as conn:
         workers = jobs.workers_alive(conn)
     if not workers:
-        deliver.drain(app.dispatch(stop))
+        with app.telemetry.counted(), app.telemetry.logged() as watch:
+            deliver.drain(app.dispatch(stop, watch))
 
 
 def collect_if_due(app: App) -> None:

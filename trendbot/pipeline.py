@@ -68,9 +68,14 @@ def run(app: App, cadence: Cadence, day: Date, mail: bool = True) -> Made:
     return made
 
 
-def mail_digest(app: App, digest: Digest, stop: Callable[[], bool] = deliver.never) -> None:
+def mail_digest(
+    app: App,
+    digest: Digest,
+    stop: Callable[[], bool] = deliver.never,
+    watch: deliver.Watch = deliver.unwatched,
+) -> None:
     """Freeze the digest's audience, if that was not done yet, and send what is due of it."""
-    dispatch = app.dispatch(stop)
+    dispatch = app.dispatch(stop, watch)
     deliver.plan(app.engine, digest, app.now())
     deliver.drain(dispatch, digest.id, insist=True)
 

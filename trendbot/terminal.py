@@ -3,9 +3,11 @@
 import json
 import logging
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -14,8 +16,11 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bar
 
     from trendbot.app import App
+    from trendbot.progress import Progress
+    from trendbot.telemetry import Follower
 
 CADENCES = ("daily", "weekly", "monthly")
 
@@ -49,6 +54,43 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(asked)
     finally:
         restore()
+
+
+@contextmanager
+def shown(app: "App") -> Iterator["Follower"]:
+    """Show on stderr how far the sending is: a bar on a terminal, elsewhere a line a minute.
+
+    Yields a watch for the dispatch. The bar is gone at the end, when the result is printed.
+    """
+    from trendbot.telemetry import Follower
+
+    if not sys.stderr.isatty():
+        yield Follower(app.engine, lambda progress: click.echo(progress.line, err=True))
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(None),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
+        yield Follower(app.engine, partial(_show, bar), every=0)
+
+
+def _show(bar: "Bar", progress: "Progress") -> None:
+    """Put a digest's progress on its bar; it has one of its own."""
+    number = next((task.id for task in bar.tasks if task.description == progress.name), None)
+    if number is None:
+        number = bar.add_task(progress.name, figures="")
+    bar.update(
+        number,
+        total=progress.books.audience,
+        completed=progress.books.audience - progress.untried,
+        figures=progress.figures,
+    )
 
 
 class Day(click.ParamType[date]):

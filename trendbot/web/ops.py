@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trendbot.app import App
 from trendbot.store.engine import explain
+from trendbot.telemetry import MEDIA_TYPE
 
 log = logging.getLogger(__name__)
 
@@ -27,5 +28,10 @@ def create(app: App) -> FastAPI:
             response.status_code = 503
             return {"status": "failing", "database": "unreachable"}
         return {"status": "ok", "database": "ok"}
+
+    @web.get("/metrics")
+    def metrics() -> Response:
+        """Answer with the figures of this process and its books, for Prometheus."""
+        return Response(app.telemetry.exposition(), media_type=MEDIA_TYPE)
 
     return web
