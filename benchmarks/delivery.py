@@ -17,6 +17,7 @@ sizes, about three.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,7 +125,8 @@ def plan(bench: Bench) -> Figures:
                 write_settings(home, url)
                 [took] = running.together([["claim", home]])
             figures.add(f"{stage.name}, seconds in all", took["seconds"], at_most(60))
-            figures.add("  of them planning" + " " * len(stage.name), took["planned"])
+            figures.add(f"  of them planning, {stage.name}", took["planned"])
+            figures.add(f"  bytes on disk per delivery, {stage.name}", took["bytes"] / many)
             if took["claims"] != many:
                 figures.complain([f"{stage.name}: {took['claims']} of {many} claimed"])
     return figures
@@ -132,32 +134,37 @@ def plan(bench: Bench) -> Figures:
 
 def workers(bench: Bench) -> Figures:
     """Whether two processes on one PostgreSQL database send more than one."""
-    mails = bench.size(10_000)
-    figures = Figures(f"workers: {mails:,} mails from PostgreSQL, {bench.connections} connections")
+    cores = os.cpu_count()
+    figures = Figures(
+        f"workers: trendbot worker on PostgreSQL, {bench.connections} connections each, "
+        f"{cores} cores for workers, database and smtp-sink together"
+    )
     if bench.postgresql is None:
         return figures
     for _ in range(bench.runs):
-        for away, where in ((0.0, "loopback"), (ROUND_TRIP, "server 20 ms away")):
-            rates = []
-            for count in (1, 2):
-                took, wrong = running.delivery(
-                    bench.postgresql, mails, bench.connections, count, away
-                )
-                rates.append(mails / took["seconds"])
-                figures.add(f"{where}: mails/s with {count}", rates[-1])
-                used = took["processor"] + took["sink"] + took["database"]
-                figures.add(f"  cores in use, {where}, {count}", used / took["seconds"])
-                figures.add(
-                    f"  worker, processor ms/mail, {where}, {count}",
-                    took["processor"] * 1000 / mails,
-                )
-                figures.add(
-                    f"  PostgreSQL, processor ms/mail, {where}, {count}",
-                    took["database"] * 1000 / mails,
-                )
-                figures.complain([wrong])
+        for away, where in ((0.0, "loopback"), (ROUND_TRIP, "20 ms away")):
+            rates = [
+                _with(bench.postgresql, count, away, where, bench, figures) for count in (1, 2)
+            ]
             figures.add(f"{where}: two / one", rates[1] / rates[0], at_least(1.6))
     return figures
+
+
+def _with(
+    stage: Stage, count: int, away: float, where: str, bench: Bench, figures: Figures
+) -> float:
+    mails = bench.size(4_000 if away else 20_000)
+    took, wrong = running.delivery(stage, mails, bench.connections, count, away)
+    name, each = f"{where}, {count}", 1000 / mails
+    figures.add(f"{where}: mails/s with {count}", mails / took["seconds"])
+    used = took["processor"] + took["sink"] + took["database"]
+    figures.add(f"  processors in use, {name}", used / took["seconds"])
+    figures.add(f"  workers, processor ms/mail, {name}", took["processor"] * each)
+    figures.add(f"  PostgreSQL, processor ms/mail, {name}", took["database"] * each)
+    figures.add(f"  smtp-sink, processor ms/mail, {name}", took["sink"] * each)
+    figures.add(f"  write-ahead log, bytes/mail, {name}", took["log"] / mails)
+    figures.complain([wrong])
+    return mails / took["seconds"]
 
 
 def profile(bench: Bench) -> None:
@@ -219,7 +226,7 @@ def main() -> None:
             run(wanted, bench)
             return
         with postgresql(folder) as bench.postgresql:
-            print(f"PostgreSQL {bench.postgresql.ask('SHOW server_version')['server_version']}")
+            print(f"PostgreSQL {bench.postgresql.ask('SHOW server_version')}")
             run(wanted, bench)
 
 

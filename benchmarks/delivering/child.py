@@ -1,6 +1,7 @@
 """What runs in a process of its own, so that its time and memory are its own.
 
     python -m delivering.child drain HOME [--profile]
+    python -m delivering.child worker HOME
     python -m delivering.child claim HOME
     python -m delivering.child aiosmtplib PORT CONNECTIONS MAILS FILE LOOP
     python -m delivering.child delay PORT SECONDS
@@ -11,6 +12,7 @@ what it measured as JSON.
 
 import asyncio
 import json
+import logging
 import resource
 import sys
 import time
@@ -18,6 +20,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from delivering.stage import footprint
 from trendbot import app, deliver
 from trendbot.owner import owner_name
 from trendbot.settings import load
@@ -70,10 +73,22 @@ def drain(home: str, profile: str = "") -> Measured:
     return result
 
 
+def worker(home: str) -> Measured:
+    """Be `trendbot worker` until SIGTERM."""
+    from trendbot.worker import work
+
+    logging.disable(logging.INFO)
+    built = app.build(load(Path(home, "trendbot.toml")))
+    result = measured(lambda: work(built))
+    built.close()
+    return result
+
+
 def claim(home: str) -> Measured:
     """Plan the digest and claim every delivery, as delivering does, without sending."""
     built = app.build(load(Path(home, "trendbot.toml")))
-    taken = {"planned": 0.0, "claimed": 0.0}
+    taken: Measured = {}
+    empty = footprint(built.engine)
 
     def work() -> None:
         start = time.perf_counter()
@@ -82,10 +97,11 @@ def claim(home: str) -> Measured:
         now = datetime.now(UTC)
         deliver.plan(built.engine, digest, now)
         taken["planned"] = time.perf_counter() - start
+        taken["bytes"] = footprint(built.engine)
         taken["claims"] = _claim_all(built, now)
-        taken["claimed"] = time.perf_counter() - start - taken["planned"]
 
     result = measured(work)
+    taken["bytes"] -= empty
     built.close()
     return result | taken
 
@@ -146,6 +162,7 @@ if __name__ == "__main__":
     else:
         roles: dict[str, Callable[..., Measured]] = {
             "drain": drain,
+            "worker": worker,
             "claim": claim,
             "aiosmtplib": aiosmtplib,
         }

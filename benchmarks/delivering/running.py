@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from delivering import postfix
 from delivering.child import Measured
-from delivering.stage import Stage, complaint, write_settings
+from delivering.stage import Stage, complaint, done, write_settings
+from trendbot.store.engine import connect
 
 BENCHMARKS = Path(__file__).resolve().parent.parent
 
@@ -26,6 +28,10 @@ def _start(*arguments: object) -> subprocess.Popen[str]:
 
 def together(commands: Sequence[Sequence[object]]) -> list[Measured]:
     """Run children side by side, from the moment all of them are ready."""
+    return [_result(process) for process in _released(commands)]
+
+
+def _released(commands: Sequence[Sequence[object]]) -> list[subprocess.Popen[str]]:
     processes = [_start(*command) for command in commands]
     for process in processes:
         if process.stdout is None or process.stdout.readline() != "ready\n":
@@ -34,13 +40,29 @@ def together(commands: Sequence[Sequence[object]]) -> list[Measured]:
         if process.stdin:
             process.stdin.write("\n")
             process.stdin.flush()
-    results = []
-    for process, command in zip(processes, commands, strict=True):
-        output, _ = process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"{command[0]} ended with {process.returncode}; see above")
-        results.append(json.loads(output.splitlines()[-1]))
-    return results
+    return processes
+
+
+def _result(process: subprocess.Popen[str]) -> Measured:
+    output, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"a measured process ended with {process.returncode}; see above")
+    measured: Measured = json.loads(output.splitlines()[-1])
+    return measured
+
+
+def _until_done(url: str, home: Path, workers: int) -> list[Measured]:
+    """Let workers run from the moment all of them are ready until no batch is open."""
+    engine = connect(url, home)
+    processes = _released([["worker", home]] * workers)
+    start = time.perf_counter()
+    while not done(engine) and all(process.poll() is None for process in processes):
+        time.sleep(0.02)
+    seconds = time.perf_counter() - start
+    for process in processes:
+        process.terminate()
+    engine.dispose()
+    return [_result(process) | {"seconds": seconds} for process in processes]
 
 
 @contextmanager
@@ -57,21 +79,24 @@ def delivery(
     stage: Stage,
     mails: int,
     connections: int,
-    workers: int = 1,
+    workers: int = 0,
     away: float = 0.0,
     profile: bool = False,
 ) -> tuple[Measured, str]:
     """Send `mails` mails that are due; returns what it took and what was wrong, if anything.
 
-    `seconds` are those of the slowest worker; `processor` and `peak` are their mean and
-    maximum; `sink` and `database` are processor seconds of the two servers.
+    Without `workers` one process drains, as `trendbot deliver` does. `processor` is the sum
+    of all processes that send, `sink` and `database` are the processor seconds of the two
+    servers, `log` the bytes of PostgreSQL's write-ahead log.
     """
     with stage.copy(mails, planned=True) as (url, home), postfix.sink() as sink:
         with far_away(sink.port, away / 2) if away else _near(sink.port) as port:
             write_settings(home, url, port, connections)
-            before = postfix.processor_seconds(stage.server_pid)
-            command = ["drain", home, *(["profile"] if profile else [])]
-            results = together([command] * workers)
+            before, written = postfix.processor_seconds(stage.server_pid), stage.written()
+            if workers:
+                results = _until_done(url, home, workers)
+            else:
+                results = together([["drain", home, *(["profile"] if profile else [])]])
             database = postfix.processor_seconds(stage.server_pid) - before
         counted = sink.messages(mails)
         wrong = complaint(url, home, mails) or (
@@ -84,6 +109,7 @@ def delivery(
             "peak": max(one["peak"] for one in results),
             "sink": postfix.processor_seconds(sink.pid),
             "database": database,
+            "log": stage.written() - written,
         }, wrong
 
 

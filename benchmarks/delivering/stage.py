@@ -1,7 +1,7 @@
 """What is delivered, on either database: a digest of about 50 KB to as many as asked for."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -134,6 +134,21 @@ def complaint(url: str, home: Path, many: int) -> str:
     return f"the books say {dict(found.counts)} of {found.audience}, balanced: {found.balanced}"
 
 
+def footprint(engine: Engine) -> int:
+    """Bytes on disk: of the deliveries and their indexes, or on SQLite of the whole file."""
+    size = "pg_total_relation_size('deliveries')"
+    if engine.dialect.name == "sqlite":
+        size = "page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    with engine.connect() as conn:
+        return int(conn.scalar(text(f"SELECT {size}")) or 0)
+
+
+def done(engine: Engine) -> bool:
+    """Whether no batch is open any more."""
+    with engine.connect() as conn:
+        return not conn.scalar(text("SELECT count(*) FROM batches WHERE done_at IS NULL"))
+
+
 class Stage(Protocol):
     """A database of which every run gets a fresh copy."""
 
@@ -144,12 +159,19 @@ class Stage(Protocol):
         """The address of a copy with `many` subscribers, and a folder of its own."""
         ...
 
+    def written(self) -> float:
+        """Bytes of write-ahead log so far, where the server counts them."""
+        ...
+
 
 class SqliteStage:
     """Copies of one prepared file."""
 
     name = "SQLite"
     server_pid: int | None = None
+
+    def written(self) -> float:
+        return 0.0
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -193,11 +215,15 @@ class PostgresqlStage:
             yield self._url("bench"), Path(home)
         self._admin("DROP DATABASE bench WITH (FORCE)")
 
-    def ask(self, query: str) -> Mapping[str, object]:
-        """One row of what the server says."""
+    def written(self) -> float:
+        """Bytes of write-ahead log so far."""
+        return float(str(self.ask("SELECT pg_current_wal_lsn() - '0/0'")))
+
+    def ask(self, query: str) -> object:
+        """One value the server says."""
         admin = create_engine(self._server, poolclass=NullPool)
         with admin.connect() as conn:
-            return dict(conn.execute(text(query)).mappings().one())
+            return conn.scalar(text(query))
 
     def _url(self, database: str) -> str:
         return self._server.set(database=database).render_as_string(hide_password=False)
