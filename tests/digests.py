@@ -2,7 +2,11 @@
 
 from datetime import UTC, date, datetime
 
-from trendbot.model import Cadence, Digest, Paper, RankedPaper, Tally
+from sqlalchemy import Engine
+
+from trendbot import deliver
+from trendbot.model import Cadence, Digest, Paper, RankedPaper, Status, Tally
+from trendbot.store import digests, papers, subscribers
 
 DAY = date(2026, 11, 20)
 COUNTED = datetime(2026, 11, 21, 5, 50, tzinfo=UTC)
@@ -26,3 +30,22 @@ def ranked(rank: int, title: str = "A plain title", **more: object) -> RankedPap
 
 def digest(*papers: RankedPaper) -> Digest:
     return Digest(1, Cadence.DAILY, DAY, DAY, DAY, COUNTED, MADE, papers)
+
+
+def planned(engine: Engine, day: date, audience: int) -> Digest:
+    """The daily digest of a day in the database, to be mailed to so many subscribers."""
+    paper = Paper("arxiv", f"{day:%y%m.%d}001", "On Looping", ("Ada Moreno",), ("cs.LG",), day)
+    entry = RankedPaper(1, paper, 30, 20, 10, {"x": Tally(2, 20, 10)})
+    with engine.begin() as conn:
+        for number in range(audience):
+            email = f"reader{number}@example.org"
+            subscribers.add(conn, email, email, Status.ACTIVE, Cadence.DAILY, (), MADE)
+        papers.upsert(conn, [paper], MADE)
+        paper_id = papers.ids_of(conn, [paper.key])[paper.key]
+        digest_id = digests.freeze(
+            conn, Cadence.DAILY, day, day, day, MADE, MADE, [(paper_id, entry)]
+        )
+        assert digest_id is not None
+        made = digests.by_id(conn, digest_id)
+    deliver.plan(engine, made, MADE)
+    return made

@@ -13,23 +13,18 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, create_engine, delete, update
 
-from trendbot.deliver import Dispatch, Watch, drain, plan
+from tests.digests import planned
+from trendbot.deliver import Dispatch, Watch, drain
 from trendbot.errors import SettingsError, TransportError
 from trendbot.model import (
-    Cadence,
     DeliveryState,
     Digest,
     Limits,
     Mail,
     Outcome,
-    Paper,
-    RankedPaper,
-    Status,
-    Tally,
 )
 from trendbot.progress import Progress
 from trendbot.settings import MailSection, Site
-from trendbot.store import digests, papers, subscribers
 from trendbot.store.deliveries import Settlement
 from trendbot.store.schema import deliveries as rows
 from trendbot.store.schema import digests as frozen
@@ -92,24 +87,6 @@ def postbox(clock: Clock) -> Postbox:
 def digest(engine: Engine) -> Digest:
     """A digest of a day, planned for 120 subscribers."""
     return planned(engine, DAY, 120)
-
-
-def planned(engine: Engine, day: date, audience: int) -> Digest:
-    paper = Paper("arxiv", f"{day:%y%m.%d}001", "On Looping", ("Ada Moreno",), ("cs.LG",), day)
-    entry = RankedPaper(1, paper, 30, 20, 10, {"x": Tally(2, 20, 10)})
-    with engine.begin() as conn:
-        for number in range(audience):
-            email = f"reader{number}@example.org"
-            subscribers.add(conn, email, email, Status.ACTIVE, Cadence.DAILY, (), NOW)
-        papers.upsert(conn, [paper], NOW)
-        paper_id = papers.ids_of(conn, [paper.key])[paper.key]
-        digest_id = digests.freeze(
-            conn, Cadence.DAILY, day, day, day, NOW, NOW, [(paper_id, entry)]
-        )
-        assert digest_id is not None
-        made = digests.by_id(conn, digest_id)
-    plan(engine, made, NOW)
-    return made
 
 
 class Sending(NamedTuple):

@@ -4,6 +4,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -57,7 +58,7 @@ def stoppable() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def shown(app: "App") -> Iterator["Follower"]:
+def shown(app: "App", clock: Callable[[], float] = time.monotonic) -> Iterator["Follower"]:
     """Show on stderr how far the sending is: a bar on a terminal, elsewhere a line a minute.
 
     Yields a watch for the dispatch. The bar is gone at the end, when the result is printed.
@@ -65,7 +66,8 @@ def shown(app: "App") -> Iterator["Follower"]:
     from trendbot.telemetry import Follower
 
     if not sys.stderr.isatty():
-        yield Follower(app.engine, lambda progress: click.echo(progress.line, err=True))
+        say = partial(click.echo, err=True)
+        yield Follower(app.engine, lambda progress: say(progress.line), clock=clock)
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
@@ -77,14 +79,15 @@ def shown(app: "App") -> Iterator["Follower"]:
         TextColumn("{task.fields[figures]}"),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
-        yield Follower(app.engine, partial(_show, bar), every=0)
+        yield Follower(app.engine, partial(_show, bar), every=0, clock=clock)
 
 
 def _show(bar: "Bar", progress: "Progress") -> None:
     """Put a digest's progress on its bar; it has one of its own."""
-    number = next((task.id for task in bar.tasks if task.description == progress.name), None)
+    name = f"{progress.books.cadence} {progress.books.date}"
+    number = next((task.id for task in bar.tasks if task.description == name), None)
     if number is None:
-        number = bar.add_task(progress.name, figures="")
+        number = bar.add_task(name, figures="")
     bar.update(
         number,
         total=progress.books.audience,
