@@ -126,6 +126,7 @@ class Telemetry:
                 f"figures cannot be served on {host} port {port}: {error.strerror}; "
                 "choose another with --metrics-port"
             ) from error
+        log.info("figures at http://%s:%d/metrics", host, server.server_port)
         try:
             yield server.server_port
         finally:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import FrameType
 
@@ -20,10 +21,11 @@ STOP_WITHIN = 9.5  # seconds; what is not done then is taken up by another worke
 log = logging.getLogger(__name__)
 
 
-def work(app: App, times: jobs.Times = jobs.TIMES) -> None:
+def work(app: App, metrics_port: int | None = None, times: jobs.Times = jobs.TIMES) -> None:
     """Deliver batches until SIGTERM or SIGINT, then stop within ten seconds and lose nothing.
 
-    Raises SettingsError on SQLite, and where mail cannot work.
+    Answers Prometheus on `metrics_port` of the web's host, if there is one. Raises
+    SettingsError on SQLite, where mail cannot work, and where the port cannot be had.
     """
     if not jobs.are_kept(app.engine):
         raise SettingsError(
@@ -35,18 +37,25 @@ def work(app: App, times: jobs.Times = jobs.TIMES) -> None:
     def stop(_signum: int, _frame: FrameType | None) -> None:
         stopping.set()
 
-    dispatch = app.dispatch(stopping.is_set)
+    app.dispatch()  # what is wrong with mail shows now
     begin_log()
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     threading.Thread(target=_see_to_the_end, args=(stopping, stopped), daemon=True).start()
     log.info("taking batches, mailing by %s", type(app.transport).__name__)
     try:
-        jobs.run(app.engine, partial(deliver.deliver_batch, dispatch), app.now, stopping, times)
+        with _figures(app, metrics_port), app.telemetry.logged() as watch:
+            dispatch = app.dispatch(stopping.is_set, watch)
+            mail = app.telemetry.counted()(partial(deliver.deliver_batch, dispatch))
+            jobs.run(app.engine, mail, app.now, stopping, times)
         app.transport.close()
     finally:
         stopped.set()
     log.info("stopped")
+
+
+def _figures(app: App, port: int | None) -> AbstractContextManager[object]:
+    return nullcontext() if port is None else app.telemetry.served(app.settings.web.host, port)
 
 
 def _see_to_the_end(stopping: threading.Event, stopped: threading.Event) -> None:
