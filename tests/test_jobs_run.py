@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -77,12 +77,12 @@ def deferred(engine: Engine, number: int) -> list[int]:
 
 @contextmanager
 def working(
-    engine: Engine, call: Callable[[int], object], times: jobs.Times = QUICK
+    engine: Engine, call: Callable[[int], object], now: datetime = NOW
 ) -> Iterator[threading.Event]:
     """A worker beside the test, stopped at the end."""
     stopping = threading.Event()
     with ThreadPoolExecutor(1) as thread:
-        worker = thread.submit(jobs.run, engine, call, lambda: NOW, stopping, times)
+        worker = thread.submit(jobs.run, engine, call, lambda: now, stopping, QUICK)
         try:
             yield stopping
         finally:
@@ -202,6 +202,35 @@ def test_a_call_that_does_not_end_is_given_up_after_a_while(engine: Engine, desk
         until(lambda: count(engine, "procrastinate_workers") == 0)  # so that others take over
         end.set()
     assert count(engine, "procrastinate_jobs") == 0
+
+
+def test_a_batch_with_nothing_due_is_not_called_for(engine: Engine, desk: Desk) -> None:
+    done, waiting = deferred(engine, 2)
+    with engine.begin() as conn:
+        conn.execute(update(batches).where(batches.c.id == done).values(done_at=NOW))
+    with working(engine, desk):
+        assert desk.called(1) == [waiting]
+    assert count(engine, "procrastinate_jobs") == 0
+
+
+def test_the_time_that_counts_is_trendbots_and_not_the_servers(engine: Engine, desk: Desk) -> None:
+    with engine.begin() as conn:
+        due, later = planned(conn, 2)
+        jobs.defer(conn, [due], datetime.now(UTC) + timedelta(days=1))
+        jobs.defer(conn, [later], datetime.now(UTC) + timedelta(days=3))
+    with working(engine, desk, now=datetime.now(UTC) + timedelta(days=2)):
+        assert desk.called(1) == [due]
+        until(lambda: undone(engine) == 1)
+    assert count(engine, "procrastinate_jobs", "status = 'todo'") == 1
+
+
+def test_one_looks_after_the_queue_at_a_time(engine: Engine) -> None:
+    with engine.begin() as conn:
+        planned(conn, 2)
+    with engine.begin() as first, engine.begin() as second:
+        second.execute(text("SET LOCAL lock_timeout = '5s'"))
+        assert jobs.sweep(first, NOW) == 2
+        assert jobs.sweep(second, NOW) == 0
 
 
 DEAD = text(

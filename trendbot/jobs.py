@@ -69,6 +69,18 @@ _WORKERS_ALIVE = text(
 )
 
 
+# Any number will do that nobody else takes on this database.
+_ALONE = text("SELECT pg_try_advisory_xact_lock(7236174)")
+
+# Where the clocks of trendbot and of the server differ, trendbot's is right.
+_BRING_FORWARD = text(
+    """
+    UPDATE procrastinate_jobs SET scheduled_at = NULL
+     WHERE task_name = 'deliver_batch' AND status = 'todo'
+       AND scheduled_at > now() AND scheduled_at <= :now
+    """
+)
+
 # A stalled job is not tried again but forgotten: its batch may have a waiting job already.
 _FORGET_STALLED = text(
     """
@@ -116,8 +128,12 @@ def workers_alive(conn: Connection) -> bool:
 def sweep(conn: Connection, now: datetime, stalled_after: float = TIMES.stalled_after) -> int:
     """Give a job to every batch that has something due and none; returns to how many.
 
-    So it does not matter how a job was lost: its worker died, or failed over the batch.
+    So it does not matter how a job was lost: its worker died, or failed over the batch. Does
+    nothing while somebody else does it.
     """
+    if not conn.scalar(_ALONE):
+        return 0
+    conn.execute(_BRING_FORWARD, {"now": now})
     conn.execute(_FORGET_STALLED, {"stalled_after": stalled_after})
     without = conn.scalars(_WITHOUT_JOB).all()
     found = queue.due(conn, without, now) if without else []
@@ -225,7 +241,10 @@ class _Worker:
 
     def _deliver_batch(self, batch_id: int) -> None:
         try:
-            self.deliver(batch_id)
+            with self.engine.connect() as conn:
+                is_due = queue.due(conn, [batch_id], self.now())
+            if is_due:
+                self.deliver(batch_id)
         except TrendbotError as error:
             log.error("batch %d: %s", batch_id, error)
         except SQLAlchemyError as error:
