@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench build clean
+.PHONY: help demo test soak lint format bench build clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -14,6 +14,9 @@ demo: $(VENV)/.ready ## The whole job once, offline: sample papers, ranked, mail
 
 test: $(VENV)/.ready ## All tests, on SQLite and on a PostgreSQL they start by themselves
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/.ready ## Kill trendbot 200 times on each database while it sends; counts the copies too many
+	TRENDBOT_SOAK_ROUNDS=200 $(BIN)/python -m pytest -n0 -rP tests/acceptance/test_killed.py
 
 lint: $(VENV)/.ready ## ruff and mypy --strict
 	$(BIN)/ruff check .

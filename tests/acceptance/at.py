@@ -1,8 +1,11 @@
 """trendbot with its clock set: `python -m tests.acceptance.at 2026-11-21T06:30+00:00 run …`.
 
 The clock stands still at the given moment, so that what a test sees does not depend on the
-day it runs. The environment variable DIE_AT names a function of trendbot at whose
-n-th call the process is killed, as by pulling the plug: `trendbot.deliver._record:2`.
+day it runs; "@clock" instead of a moment is what the file clock says whenever it is asked.
+
+Environment variables: DIE_AT names a function of trendbot at whose n-th call the process is
+killed, as by pulling the plug: `trendbot.deliver._record:2`. With QUICK a worker looks after
+its queue many times a second. NAME is added to the names of the files out and err.
 """
 
 import os
@@ -10,10 +13,11 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from trendbot import app, cli
+from trendbot import app, cli, jobs, worker
 
 
 def die_at(place: str, call: int) -> None:
@@ -33,11 +37,34 @@ def die_at(place: str, call: int) -> None:
     setattr(owner, name, dying)
 
 
+def clock(moment: str) -> Callable[[], datetime]:
+    """A clock that stands still, or says what a file says."""
+    if moment.startswith("@"):
+        file = Path(moment[1:]).absolute()
+        return lambda: datetime.fromisoformat(file.read_text())
+    standing = datetime.fromisoformat(moment)
+    return lambda: standing
+
+
+def hurry() -> None:
+    """Let a worker look for jobs, and for workers that died, all the time."""
+    worker.work.__defaults__ = (
+        jobs.Times(
+            poll_every=0.02,
+            heartbeat_every=0.1,
+            stalled_after=0.5,
+            sweep_every=0.1,
+            pause=0.1,
+        ),
+    )
+
+
 def run(home: str, environment: dict[str, str], *arguments: str) -> None:
     """Be the process of a command, as `main` is: in `home`, its output in the files out and err."""
     os.chdir(home)
     os.environ |= environment
     for descriptor, name in ((1, "out"), (2, "err")):
+        name += os.environ.get("NAME", "")
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     sys.argv = ["at", *arguments]
     main()
@@ -45,8 +72,9 @@ def run(home: str, environment: dict[str, str], *arguments: str) -> None:
 
 def main() -> None:
     """Set the clock and run the command line with the rest of the arguments."""
-    moment = datetime.fromisoformat(sys.argv.pop(1))
-    app.utc_now = lambda: moment
+    app.utc_now = clock(sys.argv.pop(1))
+    if os.environ.get("QUICK"):
+        hurry()
     if place := os.environ.get("DIE_AT", ""):
         where, _, call = place.partition(":")
         die_at(where, int(call or 1))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,18 @@ class Trendbot:
             finally:
                 process.kill()
 
-    def __call__(self, *arguments: str, status: int = 0, **environment: str) -> str:
-        """Run a command to its end; returns what it printed."""
+    def begin(self, *arguments: str, **environment: str) -> ForkServerProcess:
+        """Begin a command, cheaper than `start`; whoever begins it must see to its end."""
         process = FORKS.Process(
             target=at.run,
             args=(str(self.home), self.environment | environment, self.moment, *arguments),
         )
         process.start()
+        return process
+
+    def __call__(self, *arguments: str, status: int = 0, **environment: str) -> str:
+        """Run a command to its end; returns what it printed."""
+        process = self.begin(*arguments, **environment)
         process.join(100)
         out, err = ((self.home / name).read_text() for name in ("out", "err"))
         assert process.exitcode == status, f"{arguments}: {process.exitcode}\n{out}\n{err}"
@@ -155,3 +161,10 @@ def trendbot(
         )
     )
     return Trendbot(tmp_path)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The waits that no setting shortens, short."""
+    monkeypatch.setattr("trendbot.transports.smtp._DOT_TIMEOUT", 0.3)
+    monkeypatch.setattr("trendbot.transports.smtp._QUIT_TIMEOUT", 0.1)
