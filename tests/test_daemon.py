@@ -1,6 +1,7 @@
 """The daemon: what it finds to do, and how it stops."""
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Iterable
@@ -226,6 +227,18 @@ def test_two_daemons_on_one_database_do_no_harm(app: App, clock: Clock) -> None:
     daemon.work(app)
     assert made(app) == ["2026-11-19 61"]
     assert mails(app) == 61
+
+
+def test_what_became_of_a_digest_is_in_the_log_once(
+    app: App, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.now = clock.now.replace(hour=6, minute=30)
+    with caplog.at_level(logging.INFO, "trendbot.telemetry"):
+        daemon.work(app)
+        clock.now += timedelta(minutes=1)
+        daemon.work(app)
+    said = [record.getMessage() for record in caplog.records if record.name.endswith("telemetry")]
+    assert said == ["daily digest of 2026-11-19: 1 of 1 sent"]
 
 
 def healthz(app: App) -> tuple[int, str]:

@@ -103,6 +103,15 @@ def test_the_books_are_asked_now_and_then(clock: Clock) -> None:
     assert not progress.is_old
 
 
+def test_books_that_take_long_to_count_are_asked_less_often(clock: Clock) -> None:
+    progress = Progress(books(pending=9), clock)
+    progress.correct(books(pending=9), took=0.3)
+    clock.now += 14.9
+    assert not progress.is_old
+    clock.now += 0.1
+    assert progress.is_old
+
+
 def test_what_is_tried_again_takes_no_time_of_what_was_not(clock: Clock) -> None:
     progress = Progress(books(sent=90, pending=0, deferred=10, audience=100), clock)
     clock.now += 1

@@ -10,7 +10,8 @@ from trendbot.model import DeliveryState
 from trendbot.store.books import Books
 
 WINDOW = 60.0  # seconds the rate is taken over
-COUNT_EVERY = 10.0  # seconds; counting a million deliveries takes a tenth of one
+COUNT_EVERY = 10.0  # seconds at least
+COUNTING_SHARE = 0.02  # of the time at most; counting a million deliveries takes 0.3 s on SQLite
 
 _LEAST_RATE = 0.5 / 60  # mails a second; below, a rate says nothing
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
@@ -36,9 +37,10 @@ class Progress:
         self._counted: list[_Counted] = []
         self.correct(books)
 
-    def correct(self, books: Books) -> None:
-        """Take over what the books say now."""
+    def correct(self, books: Books, took: float = 0.0) -> None:
+        """Take over what the books say now, after `took` seconds of counting."""
         self.books = books
+        self._old_after = max(COUNT_EVERY, took / COUNTING_SHARE)
         self.sent = books.counts.get(DeliveryState.SENT, 0)
         waiting = (DeliveryState.PENDING, DeliveryState.SENDING)
         self.untried = sum(books.counts.get(state, 0) for state in waiting)
@@ -54,7 +56,7 @@ class Progress:
     @property
     def is_old(self) -> bool:
         """Whether the books may be asked again."""
-        return self._clock() - self._counted[-1].at >= COUNT_EVERY
+        return self._clock() - self._counted[-1].at >= self._old_after
 
     @property
     def rate(self) -> float:

@@ -249,8 +249,9 @@ class Follower:
         return seems_over and not progress.untried
 
     def _correct(self, digest_id: int, progress: Progress) -> None:
+        began = self._clock()
         if (found := self._books(digest_id)) is not None:
-            progress.correct(found)
+            progress.correct(found, self._clock() - began)
 
     def _end(self, digest_id: int) -> None:
         followed = self._followed.pop(digest_id)
