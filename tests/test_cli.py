@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from trendbot import cli
+from trendbot.store.schema import REVISION
 
 ARCHIVE = Path(__file__).parent / "data" / "hotpapers"
 
@@ -301,8 +302,8 @@ def test_a_database_that_is_none(trendbot: Command, home: Path) -> None:
 
 def test_db_commands(trendbot: Command) -> None:
     assert "empty" in trendbot("db", "current").out
-    assert "0001" in trendbot("db", "upgrade").out
-    assert trendbot("db", "current").out.startswith("0001 ")
+    assert REVISION in trendbot("db", "upgrade").out
+    assert trendbot("db", "current").out.startswith(f"{REVISION} ")
 
 
 def test_help_and_version_as_installed(home: Path) -> None:
