@@ -622,6 +622,22 @@ def test_a_digest_that_does_not_add_up_ends_loudly(
         drain(dispatch)
 
 
+def test_an_address_spoiled_in_the_database_stops_nobody_else(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
+) -> None:
+    add(engine, "one@example.org", "two@example.org", "three@example.org")
+    plan(engine, digest, NOW)
+    spoiled = "two@example.org>\r\nBcc: <all@example.org"
+    with engine.begin() as conn:
+        conn.execute(update(people).where(people.c.email.like("two%")).values(email=spoiled))
+    drain(dispatch)
+    assert sorted(mail.recipient for mail in postbox.mails) == [
+        "one@example.org",
+        "three@example.org",
+    ]
+    assert states(engine)[spoiled] is DeliveryState.FAILED
+
+
 def test_closed_books_stand_when_deliveries_are_pruned(
     engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox
 ) -> None:

@@ -196,7 +196,7 @@ class _Round:
             # must come while the delivery is still ours.
             enough = dispatch.now() + dispatch.mail.lease * HANDED_OVER_WITHIN
             # All composed before the first leaves: what fails in composing was never handed over.
-            mails = [self._mail(claim, at) for claim, at in group]
+            mails = [self._mail(claim, at) for claim, at in group if self._can_be_mailed(claim)]
             for number, mail in enumerate(mails):
                 if dispatch.stop() or (number and dispatch.now() >= enough):
                     self._put_back(mails[number:])
@@ -219,6 +219,14 @@ class _Round:
             compose.personalise(edition, claim.email, message_id, token),
             not_before,
         )
+
+    def _can_be_mailed(self, claim: Claim) -> bool:
+        """Whether the address is one; what a hand wrote into the database stops nobody else."""
+        if addresses.is_normal(claim.email):
+            return True
+        detail = "what is stored is no mail address; correct it, or unsubscribe it"
+        self._settle(Outcome(claim.subscriber_id, DeliveryState.FAILED, detail=detail))
+        return False
 
     def _settle(self, outcome: Outcome) -> None:
         claim = self._claims.pop(outcome.mail_id)
