@@ -276,6 +276,38 @@ def test_a_worker_that_was_taken_for_dead_goes_on(engine: Engine, desk: Desk) ->
         until(lambda: count(engine, "procrastinate_workers") == 1)
 
 
+REFUSE_BEATS = text(
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$BEGIN RAISE 'no beats today'; END$$; "
+    "CREATE TRIGGER refuse BEFORE UPDATE ON procrastinate_workers EXECUTE FUNCTION refuse()"
+)
+
+
+@pytest.fixture
+def no_beats(engine: Engine) -> Iterator[None]:
+    """A database that takes no sign of life."""
+    with engine.begin() as conn:
+        conn.execute(REFUSE_BEATS)
+    yield
+    with engine.begin() as conn:
+        conn.execute(text("DROP FUNCTION refuse CASCADE"))
+
+
+@pytest.mark.usefixtures("no_beats")
+def test_a_worker_that_cannot_say_it_lives_begins_again_and_tells_it_in_a_line(
+    engine: Engine, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with working(engine, desk):
+        until(lambda: count_lines(caplog, "trying again") >= 2)
+        made = deferred(engine, 2)
+        assert set(desk.called(2)) == set(made)
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def count_lines(caplog: pytest.LogCaptureFixture, part: str) -> int:
+    return sum(part in record.getMessage() for record in caplog.records)
+
+
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_restart_of_postgresql_loses_nothing(
     restartable: Server, mode: str, caplog: pytest.LogCaptureFixture

@@ -237,6 +237,13 @@ class _Worker:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self.thread, self._deliver_batch, batch_id)
 
+        # A worker without periodic tasks does not notice when its heartbeat fails, so here is one:
+        # https://github.com/procrastinate-org/procrastinate/issues/1597
+        @app.periodic(cron="0 0 29 2 *")
+        @app.task(name="leap_day", queue="deliveries")
+        async def leap_day(timestamp: int) -> None:
+            log.debug("a leap day began at %d", timestamp)
+
         return app
 
     def _deliver_batch(self, batch_id: int) -> None:
@@ -271,8 +278,8 @@ def _quieten() -> None:
     """Keep to one line what goes wrong with the database, and told by us."""
     for name in ("procrastinate", "psycopg", "psycopg.pool"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    for name in ("procrastinate.worker", "procrastinate.worker.worker"):
-        logging.getLogger(name).addFilter(_is_news)
+    for name in ("worker", "worker.worker", "utils"):
+        logging.getLogger(f"procrastinate.{name}").addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
