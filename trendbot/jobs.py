@@ -176,6 +176,7 @@ class _Worker:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._take_jobs()), group.create_task(self._sweep())]
                 await asyncio.to_thread(self.stopping.wait)
+                log.info("stopping")
                 for task in tasks:
                     task.cancel()
         finally:

@@ -16,7 +16,7 @@ from trendbot.app import App
 from trendbot.errors import SettingsError
 from trendbot.terminal import begin_log
 
-STOP_WITHIN = 9.5  # seconds; what is not done then is taken up by another worker
+LEAVE_AFTER = 1.5  # seconds beyond those for what is in hand; another worker goes on from there
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,11 @@ def work(app: App, metrics_port: int | None = None, times: jobs.Times = jobs.TIM
     begin_log()
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    threading.Thread(target=_see_to_the_end, args=(stopping, stopped), daemon=True).start()
+    threading.Thread(
+        target=_see_to_the_end,
+        args=(stopping, stopped, times.stop_within + LEAVE_AFTER),
+        daemon=True,
+    ).start()
     log.info("taking batches, mailing by %s", type(app.transport).__name__)
     try:
         with _figures(app, metrics_port), app.telemetry.logged() as watch:
@@ -58,11 +62,10 @@ def _figures(app: App, port: int | None) -> AbstractContextManager[object]:
     return nullcontext() if port is None else app.telemetry.served(app.settings.web.host, port)
 
 
-def _see_to_the_end(stopping: threading.Event, stopped: threading.Event) -> None:
+def _see_to_the_end(stopping: threading.Event, stopped: threading.Event, within: float) -> None:
     """End the process when a mail server or the database does not let it stop in time."""
     stopping.wait()
-    log.info("stopping")
-    if not stopped.wait(STOP_WITHIN):
+    if not stopped.wait(within):
         log.warning("what was begun did not end in time; another worker goes on from there")
         logging.shutdown()
         os._exit(0)  # its thread would keep the process; the database is consistent without it

@@ -55,6 +55,7 @@ def hurry() -> None:
             stalled_after=0.5,
             sweep_every=0.1,
             pause=0.1,
+            stop_within=float(os.environ.get("STOP_WITHIN", "8")),
         ),
     )
 
