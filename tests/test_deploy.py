@@ -49,6 +49,17 @@ def test_each_secret_of_a_service_has_a_file() -> None:
     assert named == {Path(file).name for file in SECRET_FILES}
 
 
+def test_a_worker_runs_as_the_daemon_does() -> None:
+    daemon, worker = (lines_of(f"deploy/trendbot{which}.service") for which in ("", "-worker"))
+    differing = [pair for pair in zip(daemon, worker, strict=True) if len(set(pair)) > 1]
+    assert [line.partition("=")[0] for line, _ in differing] == ["Description", "ExecStart"]
+    assert differing[1][1].endswith("trendbot worker")
+    services = COMPOSE.partition("\nservices:\n")[2]
+    settings = re.findall(r"^ {6}TRENDBOT_\w+: .+$", services, re.MULTILINE)
+    assert len(settings) == 2 * len(set(settings)) > 0
+    assert "\n    command: [worker]\n" in services
+
+
 def test_secrets_stay_out_of_git_and_images() -> None:
     assert {Path(file).parent for file in SECRET_FILES} == {Path("secrets")}
     assert "/deploy/secrets/" in lines_of(".gitignore")
