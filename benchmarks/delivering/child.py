@@ -3,7 +3,7 @@
     python -m delivering.child drain HOME [--profile]
     python -m delivering.child worker HOME
     python -m delivering.child claim HOME
-    python -m delivering.child aiosmtplib PORT CONNECTIONS MAILS FILE LOOP
+    python -m delivering.child aiosmtplib PORT CONNECTIONS MAILS FILE
     python -m delivering.child delay PORT SECONDS
 
 Says "ready" once everything is imported and open, waits for a line, works, and prints
@@ -122,9 +122,8 @@ def _claim_all(built: app.App, now: datetime) -> int:
     return claims
 
 
-def aiosmtplib(port: str, connections: str, mails: str, file: str, loop: str) -> Measured:
+def aiosmtplib(port: str, connections: str, mails: str, file: str) -> Measured:
     """The peer: so many connections of aiosmtplib side by side, each sends the same bytes."""
-    import uvloop
     from aiosmtplib import SMTP
 
     message = Path(file).read_bytes()
@@ -140,12 +139,7 @@ def aiosmtplib(port: str, connections: str, mails: str, file: str, loop: str) ->
         share = int(mails) // int(connections)
         await asyncio.gather(*(line(share) for _ in range(int(connections))))
 
-    def run() -> None:
-        factory = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(work())
-
-    return measured(run)
+    return measured(lambda: asyncio.run(work()))
 
 
 def delay(port: str, seconds: str) -> None:

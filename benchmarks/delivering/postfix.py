@@ -86,6 +86,15 @@ def processor_seconds(pid: int | None) -> float:
     return used
 
 
+def busy_seconds() -> float:
+    """Processor seconds of all programs of the machine since it started; 0 where unknown."""
+    file = Path("/proc/stat")
+    if not file.exists():
+        return 0.0
+    user, nice, system, _idle, _waiting, *others = map(int, file.read_text().split()[1:9])
+    return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -87,22 +87,25 @@ def delivery(
 
     Without `workers` one process drains, as `trendbot deliver` does. `processor` is the sum
     of all processes that send, `sink` and `database` are the processor seconds of the two
-    servers, `log` the bytes of PostgreSQL's write-ahead log.
+    servers, `log` the bytes of PostgreSQL's write-ahead log, `others` the processors that
+    were busy with anything else.
     """
     with stage.copy(mails, planned=True) as (url, home), postfix.sink() as sink:
         with far_away(sink.port, away / 2) if away else _near(sink.port) as port:
             write_settings(home, url, port, connections)
             before, written = postfix.processor_seconds(stage.server_pid), stage.written()
+            busy, start = postfix.busy_seconds(), time.perf_counter()
             if workers:
                 results = _until_done(url, home, workers)
             else:
                 results = together([["drain", home, *(["profile"] if profile else [])]])
+            elapsed, busy = time.perf_counter() - start, postfix.busy_seconds() - busy
             database = postfix.processor_seconds(stage.server_pid) - before
         counted = sink.messages(mails)
         wrong = complaint(url, home, mails) or (
             "" if counted == mails else f"the sink counted {counted} of {mails} mails"
         )
-        return {
+        took = {
             "seconds": max(one["seconds"] for one in results),
             "processor": sum(one["user"] + one["system"] for one in results),
             "system": sum(one["system"] for one in results),
@@ -110,16 +113,16 @@ def delivery(
             "sink": postfix.processor_seconds(sink.pid),
             "database": database,
             "log": stage.written() - written,
-        }, wrong
+        }
+        ours = took["processor"] + took["sink"] + took["database"]
+        return took | {"others": max(0.0, busy - ours) / elapsed}, wrong
 
 
-def peer(
-    message: Path, mails: int, connections: int, away: float = 0.0, loop: str = "asyncio"
-) -> tuple[Measured, str]:
-    """The same through a loop of aiosmtplib that does nothing else; see `delivery`."""
+def peer(message: Path, mails: int, connections: int, away: float = 0.0) -> tuple[Measured, str]:
+    """The same through loops of aiosmtplib that do nothing else; see `delivery`."""
     with postfix.sink() as sink:
         with far_away(sink.port, away / 2) if away else _near(sink.port) as port:
-            [result] = together([["aiosmtplib", port, connections, mails, message, loop]])
+            [result] = together([["aiosmtplib", port, connections, mails, message]])
         counted = sink.messages(mails)
         wrong = "" if counted == mails else f"the sink counted {counted} of aiosmtplib's {mails}"
         return result | {"processor": result["user"] + result["system"]}, wrong
