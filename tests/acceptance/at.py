@@ -5,10 +5,13 @@ day it runs; "@clock" instead of a moment is what the file clock says whenever i
 
 Environment variables: DIE_AT names a function of trendbot at whose n-th call the process is
 killed, as by pulling the plug: `trendbot.deliver._record:2`. With QUICK a worker looks after
-its queue many times a second. NAME is added to the names of the files out and err.
+its queue many times a second. NAME is added to the names of the files out and err. QUOTA is
+how many bytes each file may have at most. RETRIES is how often, ten times a second, the process
+tries again to write down what was sent.
 """
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -17,7 +20,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from trendbot import app, cli, jobs, worker
+from trendbot import app, cli, deliver, jobs, worker
 
 
 def die_at(place: str, call: int) -> None:
@@ -76,6 +79,10 @@ def main() -> None:
     app.utc_now = clock(sys.argv.pop(1))
     if os.environ.get("QUICK"):
         hurry()
+    if quota := os.environ.get("QUOTA"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(quota), resource.RLIM_INFINITY))
+    if retries := os.environ.get("RETRIES"):
+        vars(deliver)["WRITE_PAUSES"] = int(retries) * (0.1,)
     if place := os.environ.get("DIE_AT", ""):
         where, _, call = place.partition(":")
         die_at(where, int(call or 1))

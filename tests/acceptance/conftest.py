@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from tests.acceptance import at
+from tests.acceptance.sending import Sending
+from tests.rawsmtpd import OFFERS
 from tests.smtpd import Smtpd
 from tests.upstream.server import Upstream
 from tests.upstream.world import small_world
@@ -164,7 +167,31 @@ def trendbot(
 
 
 @pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that rest for hundredths of the time, and are looked after as often."""
+    line = "trendbot.transports.smtp_line"
+    shorter = {"_PAUSE": 0.001, "_LONGEST_PAUSE": 0.01, "_REST": 0.01, "_LONGEST_REST": 0.05}
+    for name, seconds in shorter.items():
+        monkeypatch.setattr(f"{line}.{name}", seconds)
+    monkeypatch.setattr("trendbot.transports.smtp_crew._LOOK_EVERY", 0.05)
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits that no setting shortens, short."""
-    monkeypatch.setattr("trendbot.transports.smtp._DOT_TIMEOUT", 0.3)
-    monkeypatch.setattr("trendbot.transports.smtp._QUIT_TIMEOUT", 0.1)
+    monkeypatch.setattr("trendbot.transports.smtp_line._DOT_TIMEOUT", 0.3)
+    monkeypatch.setattr("trendbot.transports.smtp._GOODBYE_TIMEOUT", 0.1)
+    for module in ("smtp_wire", "smtp_plain"):
+        monkeypatch.setattr(f"trendbot.transports.{module}._QUIT_TIMEOUT", 0.1)
+
+
+@pytest.fixture
+def sending(engine: Engine, tmp_path: Path, hurried: None) -> Sending:
+    """A digest on its way, in process."""
+    return Sending(engine, tmp_path)
+
+
+@pytest.fixture(params=[OFFERS, OFFERS[1:]], ids=["pipelining", "one by one"])
+def offers(request: pytest.FixtureRequest) -> list[str]:
+    """What a mail server can: all of it, or all but pipelining."""
+    return list(request.param)

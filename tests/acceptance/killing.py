@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Self
 
 from sqlalchemy import Engine, func, or_, select
 
@@ -139,6 +140,11 @@ class Office:
         """How many copies are more than one."""
         return len(self.server.taken) - len(self.copies())
 
+    def states(self) -> Counter[str]:
+        """How many deliveries are in each state."""
+        with self.engine.connect() as conn:
+            return Counter(conn.scalars(select(rows.c.state)))
+
     def check(self) -> None:
         """Everybody has every digest, is in the books as sent, and the books balance."""
         with self.engine.connect() as conn:
@@ -160,6 +166,61 @@ class Office:
 
     def _message_id(self, digest_id: int, reader: int) -> str:
         return compose.message_id(SECRET, Cadence.DAILY, self.days[digest_id], reader, SENDER)
+
+
+class Workers:
+    """Three workers, asked to leave in the end."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self.processes = [self._begin(number) for number in range(3)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self.processes:
+            process.terminate() if error[0] is None else process.kill()
+            process.join(20)
+        codes = [process.exitcode for process in self.processes]
+        for process in self.processes:
+            process.kill()
+            process.join()
+            process.close()
+        assert error[0] is not None or codes == [0, 0, 0]
+
+    def _begin(self, number: int) -> ForkServerProcess:
+        return self._office.trendbot.begin("worker", NAME=f"-{number}")
+
+    def replace(self, number: int) -> None:
+        """Another one for one that was killed."""
+        dead = self.processes[number]
+        dead.join(20)
+        assert dead.exitcode == -signal.SIGKILL
+        dead.close()
+        self.processes[number] = self._begin(number)
+
+    def finish(self, lease: timedelta | None = None) -> None:
+        """Wait until all is sent; the time passes when all waits for it.
+
+        With `lease` it also passes by that much when nothing happened for a second: what
+        a living process has lost sight of is free when its lease ends.
+        """
+        office, seen, since = self._office, (0, Counter[str]()), monotonic()
+
+        def finished() -> bool:
+            nonlocal seen, since
+            now = (len(office.server.moments), office.states())
+            if now != seen:
+                seen, since = now, monotonic()
+            if not office.due() and office.open_batches():
+                office.wait()
+            elif lease and monotonic() - since > 1:
+                office.pass_time(lease + timedelta(seconds=1))
+                since = monotonic()
+            return not office.open_batches()
+
+        wait_until(finished, "all is sent")
 
 
 class Murder:

@@ -26,7 +26,8 @@ from trendbot.settings import MailSection, Site, section
 from trendbot.store import books, deliveries, digests, papers, subscribers
 from trendbot.store.schema import deliveries as rows
 from trendbot.store.schema import subscribers as people
-from trendbot.transports.smtp import Smtp, SmtpSettings
+from trendbot.transports.smtp import Smtp
+from trendbot.transports.smtp_settings import SmtpSettings
 
 NOW = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 DAY = date(2026, 11, 19)

@@ -25,9 +25,10 @@ def ca() -> trustme.CA:
 
 
 @pytest.fixture
-def sending(engine: Engine, tmp_path: Path, ca: trustme.CA) -> Sending:
+def sending(sending: Sending, tmp_path: Path, ca: trustme.CA) -> Sending:
+    """As everywhere, with an authority to trust."""
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return Sending(engine, tmp_path)
+    return sending
 
 
 def tls(ca: trustme.CA, name: str = "127.0.0.1", **options: Any) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from tests.acceptance.sending import CONNECTIONS, READERS, UNCERTAIN, Sending
 from tests.rawscript import DROP, HANG, LATE, RESET, Act, Moment, Script, endless, split
-from tests.rawsmtpd import OFFERS, RawSmtpd
+from tests.rawsmtpd import RawSmtpd
 from trendbot.settings import MailSection
 
 THIRD = READERS[2]
@@ -24,17 +24,6 @@ NONSENSE = {
     "empty lines": b"\r\n\r\n\r\n",
     "another protocol": b"HTTP/1.1 400 Bad Request\r\n\r\n",
 }
-
-
-@pytest.fixture(params=[OFFERS, OFFERS[1:]], ids=["pipelining", "one by one"])
-def offers(request: pytest.FixtureRequest) -> list[str]:
-    """What the server can: all of it, or all but pipelining."""
-    return list(request.param)
-
-
-@pytest.fixture
-def sending(engine: Engine, tmp_path: Path) -> Sending:
-    return Sending(engine, tmp_path)
 
 
 def third(phase: str, answer: Act | bytes | str) -> Script:

@@ -1,5 +1,6 @@
 """The fault matrix, replies: every code at every command, believed as far as it goes."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ from sqlalchemy import Engine
 
 from tests.acceptance.sending import EXPIRED, FAILED, READERS, SUPPRESSED, Sending
 from tests.rawscript import Act, Choice, after, greylist
-from tests.rawsmtpd import OFFERS, RawSmtpd
+from tests.rawsmtpd import RawSmtpd
 from trendbot.model import DeliveryState
+from trendbot.settings import MailSection
 
 THIRD = READERS[2]
 COMMANDS = ["MAIL", "RCPT", "DATA", "DOT"]
@@ -44,17 +46,6 @@ ABOUT_THE_READER = {
 }
 
 
-@pytest.fixture(params=[OFFERS, OFFERS[1:]], ids=["pipelining", "one by one"])
-def offers(request: pytest.FixtureRequest) -> list[str]:
-    """What the server can: all of it, or all but pipelining."""
-    return list(request.param)
-
-
-@pytest.fixture
-def sending(engine: Engine, tmp_path: Path) -> Sending:
-    return Sending(engine, tmp_path)
-
-
 @pytest.mark.parametrize("phase", COMMANDS)
 @pytest.mark.parametrize(("enhanced", "bare"), LATER)
 def test_4xx_delays_that_mail_and_blames_nobody(
@@ -69,9 +60,9 @@ def test_4xx_delays_that_mail_and_blames_nobody(
 @pytest.mark.parametrize("phase", COMMANDS)
 @pytest.mark.parametrize("reply", ABOUT_US)
 def test_5xx_about_us_stops_the_run_and_blames_nobody(
-    phase: str, reply: str, sending: Sending, offers: list[str]
+    phase: str, reply: str, sending: Sending
 ) -> None:
-    with RawSmtpd({phase: [None, None, reply]}, offers=offers) as server:
+    with RawSmtpd({phase: [None, None, reply]}) as server:
         sending.until_done(server.port)
     sending.check(server)
     (why,) = sending.stops
@@ -81,17 +72,17 @@ def test_5xx_about_us_stops_the_run_and_blames_nobody(
 @pytest.mark.parametrize("phase", COMMANDS[1:])
 @pytest.mark.parametrize(("reply", "state"), ABOUT_THE_READER.items())
 def test_5xx_about_a_reader_concerns_nobody_else(
-    phase: str, reply: str, state: DeliveryState, sending: Sending, offers: list[str]
+    phase: str, reply: str, state: DeliveryState, sending: Sending
 ) -> None:
-    with RawSmtpd({f"{phase} {THIRD}": reply}, offers=offers) as server:
+    with RawSmtpd({f"{phase} {THIRD}": reply}) as server:
         sending.until_done(server.port)
     sending.check(server, others={THIRD: state})
     assert sending.stops == []
 
 
 @pytest.mark.parametrize("reply", ["550 no", "554 5.0.0 no", "501 5.1.7 no"])
-def test_5xx_at_mail_is_about_us(reply: str, sending: Sending, offers: list[str]) -> None:
-    with RawSmtpd({"MAIL": [None, None, reply]}, offers=offers) as server:
+def test_5xx_at_mail_is_about_us(reply: str, sending: Sending) -> None:
+    with RawSmtpd({"MAIL": [None, None, reply]}) as server:
         sending.until_done(server.port)
     sending.check(server)
     assert [reply in why for why in sending.stops] == [True]
@@ -99,9 +90,10 @@ def test_5xx_at_mail_is_about_us(reply: str, sending: Sending, offers: list[str]
 
 @pytest.mark.parametrize("phase", COMMANDS[1:])
 def test_a_policy_against_one_reader_holds_up_nobody_else(
-    phase: str, sending: Sending, offers: list[str]
+    phase: str, engine: Engine, tmp_path: Path, hurried: None
 ) -> None:
-    with RawSmtpd({f"{phase} {THIRD}": "554 5.7.1 spam"}, offers=offers) as server:
+    sending = Sending(engine, tmp_path, mail=MailSection(max_age=timedelta(hours=6)))
+    with RawSmtpd({f"{phase} {THIRD}": "554 5.7.1 spam"}) as server:
         sending.until_done(server.port)
     sending.check(server, others={THIRD: EXPIRED})
     assert all("554 5.7.1 spam" in why for why in sending.stops)

@@ -6,17 +6,14 @@ draws other moments. The counts are printed: `pytest -n0 -rP tests/acceptance/te
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from random import Random
 
 import pytest
 from sqlalchemy import Engine
 
-from tests.acceptance.killing import AT_RISK, Murder, Office, wait_until
+from tests.acceptance.killing import AT_RISK, Murder, Office, Workers, wait_until
 from tests.rawsmtpd import RawSmtpd
 from trendbot import deliver
 
@@ -24,7 +21,6 @@ ROUNDS = int(os.environ.get("TRENDBOT_SOAK_ROUNDS", "25"))
 SEED = os.environ.get("TRENDBOT_SOAK_SEED", "trendbot")
 READERS = 200
 MOST_COMMANDS = 200  # of the server's until a process dies: about forty mails
-WORKERS = 3
 
 pytestmark = pytest.mark.timeout(60 + 10 * ROUNDS)
 
@@ -79,27 +75,6 @@ def test_one_process_after_the_other_on_sqlite(engine: Engine, tmp_path: Path) -
     assert office.too_many() <= kills * AT_RISK
 
 
-@contextmanager
-def at_work(office: Office) -> Iterator[list[ForkServerProcess]]:
-    """Workers, asked to leave in the end, and shown the door if they do not."""
-    workers = [begin(office, number) for number in range(WORKERS)]
-    try:
-        yield workers
-        for worker in workers:
-            worker.terminate()
-            worker.join(20)
-        assert [worker.exitcode for worker in workers] == [0] * WORKERS
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.join()
-            worker.close()
-
-
-def begin(office: Office, number: int) -> ForkServerProcess:
-    return office.trendbot.begin("worker", NAME=f"-{number}")
-
-
 def keep_busy(office: Office) -> None:
     """Have something to send: pass the time if all waits for it, plan if all is done."""
     if not office.open_batches():
@@ -114,13 +89,6 @@ def happened(plot: Murder, office: Office) -> bool:
     return plot.done.is_set()
 
 
-def finished(office: Office) -> bool:
-    """Whether all is done; passes the time if all waits for it."""
-    if office.open_batches() and not office.due():
-        office.wait()
-    return not office.open_batches()
-
-
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_three_workers_on_postgresql(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -129,16 +97,13 @@ def test_three_workers_on_postgresql(
     dice = Random(SEED)
     with RawSmtpd() as server:
         office = Office.open(engine, tmp_path, server, READERS)
-        with at_work(office) as workers:
+        with Workers(office) as workers:
             for _ in range(ROUNDS):
-                plot, number = murder(dice, server), dice.randrange(WORKERS)
-                plot.choose(workers[number])
+                plot, number = murder(dice, server), dice.randrange(len(workers.processes))
+                plot.choose(workers.processes[number])
                 wait_until(partial(happened, plot, office), "a murder")
-                workers[number].join(20)
-                assert workers[number].exitcode == -signal.SIGKILL
-                workers[number].close()
-                workers[number] = begin(office, number)
-            wait_until(lambda: finished(office), "all mailed")
+                workers.replace(number)
+            workers.finish()
         office.check()
     report(office, ROUNDS)
     assert office.too_many() <= ROUNDS * AT_RISK
