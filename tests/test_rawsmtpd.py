@@ -4,14 +4,12 @@ import socket
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
 
 import pytest
 import trustme
 
+from tests.rawcaller import LETTER, calling, met
 from tests.rawscript import (
     DROP,
     HANG,
@@ -28,65 +26,6 @@ from tests.rawscript import (
 from tests.rawsmtpd import RawSmtpd, black_hole, refused_port
 
 ANN, BOB = "ann@example.org", "bob@example.org"
-LETTER = "Message-ID: <1@test>\r\nSubject: Papers\r\n\r\nShort.\r\n"
-
-
-class Caller:
-    """A client that says what the test wants, whatever the server thinks of it."""
-
-    def __init__(self, server: RawSmtpd) -> None:
-        self.socket = socket.create_connection((server.host, server.port), timeout=10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.file = self.socket.makefile("rb")
-
-    def say(self, *lines: str) -> None:
-        self.socket.sendall("".join(f"{line}\r\n" for line in lines).encode())
-
-    def hear(self) -> str:
-        """One reply: its lines, joined; "" is the end of the connection."""
-        lines = []
-        while True:
-            line = self.file.readline().decode()
-            lines.append(line.rstrip("\r\n"))
-            if line[3:4] != "-":
-                return "\n".join(lines)
-
-    def ask(self, *lines: str) -> str:
-        self.say(*lines)
-        return self.hear()
-
-    def codes(self, count: int) -> list[str]:
-        return [self.hear()[:3] for _ in range(count)]
-
-    def mail(self, recipient: str, message: str = LETTER) -> str:
-        """One mail, command by command; returns the reply to the dot, or the one that ended it."""
-        for line in ("MAIL FROM:<bot@test>", f"RCPT TO:<{recipient}>", "DATA"):
-            reply = self.ask(line)
-            if reply[:1] not in ("2", "3"):
-                return reply
-        return self.ask(message + ".")
-
-    def close(self) -> None:
-        self.file.close()
-        self.socket.close()
-
-
-@contextmanager
-def calling(server: RawSmtpd, greeted: bool = True) -> Iterator[Caller]:
-    caller = Caller(server)
-    try:
-        if greeted:
-            assert caller.hear() == "220 mx.test ESMTP"
-            caller.ask("EHLO client.test")
-        yield caller
-    finally:
-        caller.close()
-
-
-@contextmanager
-def met(script: Script | None = None, **options: Any) -> Iterator[tuple[RawSmtpd, Caller]]:
-    with RawSmtpd(script, **options) as server, calling(server) as caller:
-        yield server, caller
 
 
 # The usual conversation and the ledger
@@ -169,79 +108,6 @@ def test_somebody_watches_before_anything_is_done() -> None:
         server.watch = lambda moment: seen.append((str(moment), len(server.taken)))
         caller.mail(ANN)
     assert seen[-1] == (f"DOT {ANN}", 0)
-
-
-# What the client must not do
-
-
-@pytest.mark.parametrize(
-    ("lines", "replies", "breach"),
-    [
-        (["MAIL FROM:<a@test>", "MAIL FROM:<a@test>"], ["250", "503"], "within a mail transaction"),
-        (["MAIL FROM:<a@test> SIZE=101"], ["552"], ""),
-        (["MAIL FROM:<a@test> BODY=8BITMIME"], ["250"], "8BITMIME was not offered"),
-        (["MAIL FROM: a@test"], ["250"], "is no MAIL"),
-        (["RCPT TO:<a@test>"], ["503"], ""),
-        (["MAIL FROM:<a@test>", "RCPT TO:<å@test>"], ["250", "553"], "without SMTPUTF8"),
-        (["MAIL FROM:<a@test>", "DATA"], ["250", "554"], ""),
-        (["HELP"], ["500"], "is no command"),
-        (["NOOP", "RSET"], ["250", "250"], ""),
-        (["STARTTLS"], ["454"], ""),
-    ],
-)
-def test_commands_out_of_place(lines: list[str], replies: list[str], breach: str) -> None:
-    with met(offers=["SIZE 100"]) as (server, caller):
-        assert [caller.ask(line)[:3] for line in lines] == replies
-    assert len(server.breaches) == bool(breach)
-    assert breach in "".join(server.breaches)
-
-
-@pytest.mark.parametrize(
-    ("offers", "said", "breach"),
-    [
-        ([], "MAIL FROM:<a@test>\r\nRCPT TO:<b@test>\r\n", "came before the reply"),
-        (["PIPELINING"], "MAIL FROM:<a@test>\r\nRCPT TO:<b@test>\r\n", ""),
-        (["PIPELINING"], "QUIT\r\nNOOP\r\n", "behind QUIT"),
-        (["PIPELINING"], "NOOP\n", "bare line feed"),
-        (["PIPELINING"], "NOOP " + 700 * "x", "more than 600 octets"),
-    ],
-)
-def test_flights_that_must_not_be(offers: list[str], said: str, breach: str) -> None:
-    with met(offers=offers) as (server, caller):
-        caller.socket.sendall(said.encode())
-        caller.hear()
-        caller.socket.shutdown(socket.SHUT_WR)
-        server.wait_until_left()
-    assert len(server.breaches) == bool(breach)
-    assert breach in "".join(server.breaches)
-
-
-@pytest.mark.parametrize(
-    ("message", "breach"),
-    [
-        ("a\nb\r\n", "bare line feed"),
-        ("å\r\n", "8-bit"),
-        (1000 * "x" + "\r\n", "998"),
-    ],
-)
-def test_messages_that_must_not_be(message: str, breach: str) -> None:
-    with met() as (server, caller):
-        assert caller.mail(ANN, message)[:3] == "250"
-    assert breach in server.breaches[0]
-
-
-def test_a_message_that_is_too_big_is_not_taken() -> None:
-    with met(offers=["SIZE 20"]) as (server, caller):
-        assert caller.mail(ANN)[:3] == "552"
-    assert server.taken == []
-
-
-def test_no_message_goes_before_the_354() -> None:
-    with met(delay=0.03) as (server, caller):
-        caller.say("MAIL FROM:<a@test>", "RCPT TO:<b@test>", "DATA")
-        caller.say(LETTER + ".")
-        assert caller.codes(4) == ["250", "250", "354", "250"]
-    assert "354" in server.breaches[0] or "behind DATA" in server.breaches[0]
 
 
 # The script
