@@ -242,7 +242,7 @@ class _Round:
         """Write down what came back and claim up to `wanted` due deliveries, in one transaction.
 
         Returns each claim with the moment before which its mail must not leave. Tried more
-        than once if mails have left: what is not written down may go twice.
+        than once if mails have left or are under way: what is not written down may go twice.
         """
         for pause in (*WRITE_PAUSES, None):
             try:
@@ -251,7 +251,7 @@ class _Round:
                     group = self._claim(conn, wanted) if wanted else []
                 break
             except DBAPIError as error:
-                if pause is None or not self._heard:
+                if pause is None or not (self._heard or self._claims):
                     raise
                 log.warning("cannot write down what was sent: %s", explain(error))
                 time.sleep(pause)
