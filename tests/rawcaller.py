@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.rawscript import (
-    Script,
-)
+from tests.rawscript import Script
 from tests.rawsmtpd import RawSmtpd
 
 LETTER = "Message-ID: <1@test>\r\nSubject: Papers\r\n\r\nShort.\r\n"

@@ -6,10 +6,7 @@ import pytest
 
 from tests.rawcaller import LETTER, met
 
-ANN, BOB = "ann@example.org", "bob@example.org"
-
-
-# What the client must not do
+ANN = "ann@example.org"
 
 
 @pytest.mark.parametrize(
