@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +23,7 @@ from trendbot.store.schema import batches, digests
 
 NOW = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
 QUICK = jobs.Times(
-    poll_every=0.02, heartbeat_every=0.1, stalled_after=5, sweep_every=0.1, pause=0.1, stop_within=1
+    poll_every=0.02, heartbeat_every=0.1, stalled_after=5, sweep_every=0.1, pause=0.1, stop_within=4
 )
 PATIENCE = 30
 
@@ -77,12 +77,12 @@ def deferred(engine: Engine, number: int) -> list[int]:
 
 @contextmanager
 def working(
-    engine: Engine, call: Callable[[int], object], now: datetime = NOW
+    engine: Engine, call: Callable[[int], object], now: datetime = NOW, times: jobs.Times = QUICK
 ) -> Iterator[threading.Event]:
     """A worker beside the test, stopped at the end."""
     stopping = threading.Event()
     with ThreadPoolExecutor(1) as thread:
-        worker = thread.submit(jobs.run, engine, call, lambda: now, stopping, QUICK)
+        worker = thread.submit(jobs.run, engine, call, lambda: now, stopping, times)
         try:
             yield stopping
         finally:
@@ -196,7 +196,7 @@ def test_a_call_that_does_not_end_is_given_up_after_a_while(engine: Engine, desk
         begun.set()
         assert end.wait(PATIENCE)
 
-    with working(engine, call) as stopping:
+    with working(engine, call, times=replace(QUICK, stop_within=0.5)) as stopping:
         assert begun.wait(PATIENCE)
         stopping.set()
         until(lambda: count(engine, "procrastinate_workers") == 0)  # so that others take over

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trendbot.errors import TrendbotError
 from trendbot.store import queue
-from trendbot.store.engine import CONNECT_SECONDS, POSTGRESQL_CONNECTS, explain
+from trendbot.store.engine import POSTGRESQL_CONNECTS, explain
 
 if TYPE_CHECKING:
     import procrastinate
@@ -229,7 +229,7 @@ class _Worker:
             kwargs={**connects, **POSTGRESQL_CONNECTS},
             min_size=1,
             max_size=2,
-            timeout=CONNECT_SECONDS,
+            timeout=self.times.stop_within / 2,  # stopping may ask twice
         )
         app = procrastinate.App(connector=connector)
 
