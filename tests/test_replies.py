@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trendbot.model import DeliveryState
-from trendbot.replies import Phase, Verdict, classify, enhanced, no_reply, one_line
+from trendbot.replies import Phase, Verdict, classify, enhanced, goes_on, no_reply, one_line
 
-BEFORE_THE_DOT = [Phase.MAIL, Phase.RCPT, Phase.DATA]
+BEFORE_THE_DOT = [Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.BODY]
 AFTER_MAIL = [Phase.RCPT, Phase.DATA, Phase.DOT]
 
 DEFERRED = Verdict(DeliveryState.DEFERRED)
@@ -14,17 +14,56 @@ SUPPRESSED = Verdict(DeliveryState.SUPPRESSED)
 STOP = Verdict(None)
 
 
-@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("phase", AFTER_MAIL)
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (450, "4.7.1 greylisted"),
+        (451, "try again"),
+        (451, "4.7.0 slow down"),
+        (452, "4.2.2 mailbox full"),
+        (452, "4.5.3 too many recipients"),
+        (452, "full"),
+        (452, "5.3.1 a class that contradicts the code"),
+    ],
+)
+def test_4xx_after_mail_waits_for_that_mail_alone(phase: Phase, code: int, text: str) -> None:
+    assert classify(phase, code, text) == DEFERRED
+
+
+@pytest.mark.parametrize("phase", AFTER_MAIL)
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (454, "Throttling failure: daily quota exceeded"),
+        (454, "4.7.0 temporary authentication failure"),
+        (452, "4.3.1 insufficient system storage"),
+        (450, "4.3.2 not accepting messages"),
+        (451, "4.4.5 congested"),
+    ],
+)
+def test_4xx_of_a_server_that_has_enough_speaks_of_us(phase: Phase, code: int, text: str) -> None:
+    assert classify(phase, code, text) == Verdict(DeliveryState.DEFERRED, ours=True)
+
+
 @pytest.mark.parametrize("code", [450, 451, 452, 454])
-def test_4xx_waits_in_every_phase(phase: Phase, code: int) -> None:
-    assert classify(phase, code, "4.7.0 slow down") == DEFERRED
+def test_4xx_at_mail_from_speaks_of_us(code: int) -> None:
+    assert classify(Phase.MAIL, code, "4.2.0 later") == Verdict(DeliveryState.DEFERRED, ours=True)
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_421_waits_and_ends_the_connection(phase: Phase) -> None:
-    assert classify(phase, 421, "4.3.2 shutting down") == Verdict(
-        DeliveryState.DEFERRED, hang_up=True
-    )
+    verdict = classify(phase, 421, "4.3.2 shutting down")
+    assert (verdict.state, verdict.hang_up) == (DeliveryState.DEFERRED, True)
+
+
+def test_only_354_lets_a_message_follow() -> None:
+    assert goes_on(Phase.DATA, 354)
+    assert not goes_on(Phase.DATA, 250)
+    assert not goes_on(Phase.MAIL, 354)
+    assert goes_on(Phase.MAIL, 250)
+    assert goes_on(Phase.RCPT, 251)
+    assert not goes_on(Phase.RCPT, 450)
 
 
 @pytest.mark.parametrize("code", [501, 550, 552, 553, 554, 555])
@@ -66,6 +105,9 @@ def test_what_may_be_well_again_is_not_suppressed(status: str) -> None:
         (553, "5.1.8 bad sender's system address"),
         (553, "5.1.7 bad sender's mailbox"),
         (552, "5.3.4 message too big for system"),
+        (552, "5.3.1 mail system full"),
+        (550, "5.3.2 system not accepting messages"),
+        (550, "5.4.5 daily user sending limit exceeded"),
     ],
 )
 def test_what_speaks_of_us_stops_the_run(phase: Phase, code: int, text: str) -> None:

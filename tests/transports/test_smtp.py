@@ -358,8 +358,10 @@ def test_nobody_listening_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = read({"host": "127.0.0.1", "port": port, "tls": "none", "local_hostname": "t.test"})
+    transport = Smtp(settings, context(Path()))
     with pytest.raises(TransportError, match=f"nothing listens on 127.0.0.1:{port}"):
-        list(Smtp(settings, context(Path())).send(mails(1)))
+        list(transport.send(mails(1)))
+    transport.close()
 
 
 @pytest.mark.parametrize(
@@ -392,7 +394,8 @@ def test_a_server_gone_in_the_middle_stops_the_run() -> None:
     with Smtpd(script) as server:
         found, message = until_refused(smtp(server).send(lazily()))
     assert found == {1: SENT, 2: DEFERRED}
-    assert taken == [1, 2, 3]
+    assert taken[:3] == [1, 2, 3]
+    assert len(taken) <= 4  # one ahead, and not handed over
     assert "554 closed" in message
 
 
@@ -407,28 +410,34 @@ def test_a_server_that_always_breaks_off_is_left_alone_soon() -> None:
     with Smtpd({"DATA": DROP}) as server:
         found, message = until_refused(smtp(server, connections=2).send(mails(50)))
     assert set(found.values()) == {DEFERRED}
-    assert len(found) <= 6
+    assert len(found) <= 12
     assert "broke off 3 mails in a row" in message
 
 
 def test_closing_early_ends_everything() -> None:
     stuck = {"DOT reader2@example.org", "RCPT reader3@example.org"}
     with Smtpd(dict.fromkeys(stuck, HANG)) as server:
-        sending = smtp(server, connections=3).send(mail(number) for number in count(1))
+        transport = smtp(server, connections=3)
+        sending = transport.send(mail(number) for number in count(1))
         while not stuck <= set(server.log):
             assert next(sending).state is SENT
         sending.close()  # type: ignore[attr-defined]
+        transport.close()
         server.wait_until_left()
 
 
-def test_a_failure_of_the_caller_ends_everything() -> None:
+def test_a_failure_of_the_caller_comes_out_and_ends_everything() -> None:
     def broken() -> Iterator[Mail]:
-        yield mail(1)
-        raise LookupError("no more")
+        for number in count(1):
+            if "DOT reader2@example.org" in server.log:
+                raise LookupError("no more")
+            yield mail(number)
 
-    with Smtpd({"DOT": HANG}) as server:
-        with pytest.raises(LookupError):
-            list(smtp(server, connections=2).send(broken()))
+    with Smtpd({"DOT reader2@example.org": HANG}) as server:
+        transport = smtp(server, connections=2)
+        with pytest.raises(LookupError, match="no more"):
+            list(transport.send(broken()))
+        transport.close()
         server.wait_until_left()
 
 

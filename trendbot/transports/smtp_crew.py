@@ -184,16 +184,18 @@ class Crew:
         self._under_way -= 1
         self._stir()
 
-    def hand_back(self, mail: Mail, why: str) -> None:
-        """A mail that was not handed over: another connection's turn, not for ever."""
+    def hand_back(self, mail: Mail, why: str) -> bool:
+        """A mail that was not handed over: another connection's turn, unless it had enough."""
         self._moves[mail.id] += 1
         if self._refusal is not None:
             self.drop(mail)
         elif self._moves[mail.id] > _MOVES:
             self.settle(Outcome(mail.id, DeliveryState.DEFERRED, detail=why))
+            return False
         else:
             self._waiting.appendleft(mail)
             self._hand_out()
+        return True
 
     def unreachable(self, line: Line, mail: Mail, error: Unreachable) -> None:
         """A connection did not come about; the server may allow fewer than ours."""
