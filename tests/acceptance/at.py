@@ -5,9 +5,10 @@ day it runs; "@clock" instead of a moment is what the file clock says whenever i
 
 Environment variables: DIE_AT names a function of trendbot at whose n-th call the process is
 killed, as by pulling the plug: `trendbot.deliver._record:2`. With QUICK a worker looks after
-its queue many times a second. NAME is added to the names of the files out and err. QUOTA is
-how many bytes each file may have at most. RETRIES is how often, ten times a second, the process
-tries again to write down what was sent.
+its queue many times a second, and waits for STOP_WITHIN seconds until what is in hand ends. NAME
+is added to the names of the files out and err. QUOTA is how many bytes each file may have at
+most. RETRIES is how often, ten times a second, the process tries again to write down what was
+sent.
 """
 
 import os
