@@ -430,6 +430,27 @@ def test_a_living_process_keeps_its_claims_until_the_lease_ends(
     assert states(engine) == {"reader@example.org": DeliveryState.UNCERTAIN}
 
 
+def test_what_a_failed_round_of_ours_held_waits_for_no_lease(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    class Failing(Postbox):
+        def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
+            next(iter(mails))
+            raise OperationalError("", {}, Exception("gone"))
+            yield
+
+    add(engine, "one@example.org", "two@example.org")
+    plan(engine, digest, NOW)
+    with pytest.raises(OperationalError):
+        drain(replace(dispatch, transport=Failing()))
+    assert set(states(engine).values()) == {DeliveryState.SENDING}
+    drain(dispatch)
+    assert set(states(engine).values()) == {DeliveryState.UNCERTAIN}
+    clock.now += AFTER_DOUBT
+    drain(dispatch)
+    assert set(states(engine).values()) == {DeliveryState.SENT}
+
+
 def test_hold_leaves_an_uncertain_mail_alone(
     engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
 ) -> None:

@@ -313,7 +313,9 @@ class _Round:
 def _take_over(dispatch: Dispatch, conn: Connection, part: Batch) -> None:
     now = dispatch.now()
     for orphan in deliveries.orphans(conn, part):
-        if orphan.lease_until > now and process_lives(orphan.owner):
+        # A process sends one batch at a time, so what it held itself is of a round that failed.
+        ours = orphan.owner == dispatch.owner
+        if not ours and orphan.lease_until > now and process_lives(orphan.owner):
             continue
         settlement = adopt(orphan, now, dispatch.mail.on_uncertain, dispatch.transport.repeatable)
         deliveries.record(conn, part.digest_id, orphan.owner, [settlement], now)
