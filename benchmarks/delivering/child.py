@@ -20,7 +20,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from delivering.stage import footprint
+from delivering.stage import footprint, prune
 from trendbot import app, deliver
 from trendbot.owner import owner_name
 from trendbot.settings import load
@@ -99,6 +99,8 @@ def claim(home: str) -> Measured:
         taken["planned"] = time.perf_counter() - start
         taken["bytes"] = footprint(built.engine)
         taken["claims"] = _claim_all(built, now)
+        taken["all"] = time.perf_counter() - start
+        prune(built.engine)
 
     result = measured(work)
     taken["bytes"] -= empty

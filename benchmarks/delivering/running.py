@@ -10,7 +10,7 @@ from pathlib import Path
 
 from delivering import postfix
 from delivering.child import Measured
-from delivering.stage import Stage, complaint, done, write_settings
+from delivering.stage import Stage, complaint, done, size_on_disk, write_settings
 from trendbot.store.engine import connect
 
 BENCHMARKS = Path(__file__).resolve().parent.parent
@@ -87,8 +87,8 @@ def delivery(
 
     Without `workers` one process drains, as `trendbot deliver` does. `processor` is the sum
     of all processes that send, `sink` and `database` are the processor seconds of the two
-    servers, `log` the bytes of PostgreSQL's write-ahead log, `others` the processors that
-    were busy with anything else.
+    servers, `log` the bytes of PostgreSQL's write-ahead log, `bytes` those of the deliveries
+    afterwards, `others` the processors that were busy with anything else.
     """
     with stage.copy(mails, planned=True) as (url, home), postfix.sink() as sink:
         with far_away(sink.port, away / 2) if away else _near(sink.port) as port:
@@ -113,6 +113,7 @@ def delivery(
             "sink": postfix.processor_seconds(sink.pid),
             "database": database,
             "log": stage.written() - written,
+            "bytes": size_on_disk(url, home),
         }
         ours = took["processor"] + took["sink"] + took["database"]
         return took | {"others": max(0.0, busy - ours) / elapsed}, wrong

@@ -143,6 +143,20 @@ def footprint(engine: Engine) -> int:
         return int(conn.scalar(text(f"SELECT {size}")) or 0)
 
 
+def size_on_disk(url: str, home: Path) -> int:
+    """The footprint of a database nobody has open."""
+    engine = connect(url, home)
+    size = footprint(engine)
+    engine.dispose()
+    return size
+
+
+def prune(engine: Engine) -> None:
+    """Delete the deliveries of the one digest, as docs/scaling.md does with old ones."""
+    with engine.begin() as conn:
+        conn.execute(text("DELETE FROM deliveries WHERE digest_id = 1"))
+
+
 def done(engine: Engine) -> bool:
     """Whether no batch is open any more."""
     with engine.connect() as conn:
