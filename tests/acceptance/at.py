@@ -8,9 +8,10 @@ killed, as by pulling the plug: `trendbot.deliver._record:2`. With QUICK a worke
 its queue many times a second, and waits for STOP_WITHIN seconds until what is in hand ends. NAME
 is added to the names of the files out and err. QUOTA is how many bytes each file may have at
 most. RETRIES is how often, ten times a second, the process tries again to write down what was
-sent.
+sent; it says so on stderr.
 """
 
+import logging
 import os
 import resource
 import signal
@@ -84,6 +85,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(quota), resource.RLIM_INFINITY))
     if retries := os.environ.get("RETRIES"):
         vars(deliver)["WRITE_PAUSES"] = int(retries) * (0.1,)
+        deliver.log.addHandler(logging.StreamHandler())
     if place := os.environ.get("DIE_AT", ""):
         where, _, call = place.partition(":")
         die_at(where, int(call or 1))

@@ -6,8 +6,9 @@ Nobody is lost, and the copies too many are at most what was under way.
 import os
 import resource
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -64,13 +65,42 @@ def pid(process: ForkServerProcess) -> int:
 # Asleep
 
 
+def stop_between_transactions(office: Office, process: ForkServerProcess) -> None:
+    """In the middle of one, SQLite would wait for the sleeper, as it must."""
+
+    def asleep() -> bool:
+        os.kill(pid(process), signal.SIGSTOP)
+        if nobody_writes(office):
+            return True
+        os.kill(pid(process), signal.SIGCONT)
+        return False
+
+    wait_until(asleep, "a pause between two transactions")
+
+
+def nobody_writes(office: Office) -> bool:
+    if office.engine.dialect.name == "sqlite":
+        with closing(sqlite3.connect(office.trendbot.home / "trendbot.db", timeout=0)) as conn:
+            try:
+                conn.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+        return True
+    with office.engine.connect() as conn:
+        others = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND state <> 'idle'"
+        )
+        return bool(conn.scalar(others) == 0)
+
+
 @pytest.mark.parametrize("mails", [0, 3, 12])
 def test_a_process_that_sleeps_past_its_lease(mails: int, office: Office, server: RawSmtpd) -> None:
     """Another takes over; the sleeper wakes up to claims that are not its own any more."""
     server.play({"DOT": hold_after(mails)})
     sleeper = office.trendbot.begin("deliver", NAME="-sleeper")
     server.wait_until(lambda: len(server.taken) >= CONNECTIONS * (mails + 1), "all lines wait")
-    os.kill(pid(sleeper), signal.SIGSTOP)
+    stop_between_transactions(office, sleeper)
     server.play({})
     server.release()
     try:
