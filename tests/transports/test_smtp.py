@@ -1,10 +1,6 @@
 """SMTP: every phase of one conversation and all that breaks it, hence one long file."""
 
-import gc
 import socket
-import ssl
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,77 +12,28 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.rawsmtpd import RawSmtpd
 from tests.smtpd import DROP, HANG, Script, Smtpd
+from tests.transports.lines import (  # noqa: F401 -- fixtures too
+    event_loop,
+    nothing_stays_behind,
+    read,
+    server_tls,
+    short_pauses,
+    smtp,
+    states,
+    trusting,
+    until_refused,
+)
 from tests.transports.outside import context, mail, mails
 from trendbot.errors import SettingsError, TransportError
 from trendbot.model import DeliveryState, Mail, Outcome
-from trendbot.settings import section
-from trendbot.transports.smtp import Smtp, SmtpSettings
-from trendbot.transports.smtp_line import _DOT_TIMEOUT
+from trendbot.transports.smtp import Smtp
+from trendbot.transports.smtp_talk import _DOT_TIMEOUT
 
 SENT, DEFERRED, FAILED = DeliveryState.SENT, DeliveryState.DEFERRED, DeliveryState.FAILED
 SUPPRESSED, UNCERTAIN = DeliveryState.SUPPRESSED, DeliveryState.UNCERTAIN
 
-_made: list[Smtp] = []
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(params=["uvloop", "asyncio"], autouse=True)
-def event_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything holds with uvloop and where it does not install."""
-    if request.param == "asyncio":
-        monkeypatch.setitem(sys.modules, "uvloop", None)
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundredth of the pauses and rests."""
-    for name, seconds in {"_PAUSE": 0.001, "_LONGEST_PAUSE": 0.02, "_REST": 0.01}.items():
-        monkeypatch.setattr(f"trendbot.transports.smtp_line.{name}", seconds)
-    monkeypatch.setattr("trendbot.transports.smtp_line._LONGEST_REST", 0.3)
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays_behind() -> Iterator[None]:
-    """No thread outlives a test; a socket left open is a ResourceWarning, so an error."""
-    before = threading.active_count()
-    yield
-    while _made:
-        _made.pop().close()
-    gc.collect()
-    assert threading.active_count() == before
-
-
-@pytest.fixture(scope="module")
-def ca() -> trustme.CA:
-    return trustme.CA()
-
-
-def server_tls(ca: trustme.CA, name: str = "127.0.0.1", **options: Any) -> ssl.SSLContext:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(name, **options).configure_cert(tls)
-    return tls
-
-
-def read(table: dict[str, Any]) -> SmtpSettings:
-    return section(SmtpSettings, table, "mail.smtp")
-
-
-def smtp(server: Smtpd | RawSmtpd, home: Path = Path(), **settings: Any) -> Smtp:
-    table = {"host": server.host, "port": server.port, "tls": "none", "connections": 1}
-    transport = Smtp(read({**table, "local_hostname": "trendbot.test", **settings}), context(home))
-    _made.append(transport)
-    return transport
-
-
-def trusting(ca: trustme.CA, home: Path) -> dict[str, Any]:
-    ca.cert_pem.write_to_path(str(home / "ca.pem"))
-    return {"tls": "starttls", "ca_file": "ca.pem"}
-
-
-def states(outcomes: Iterator[Outcome]) -> dict[int, DeliveryState]:
-    return {outcome.mail_id: outcome.state for outcome in outcomes}
 
 
 def send_under(script: Script) -> tuple[dict[int, DeliveryState], Smtpd]:
@@ -96,17 +43,6 @@ def send_under(script: Script) -> tuple[dict[int, DeliveryState], Smtpd]:
         transport.close()
         server.wait_until_left()
     return found, server
-
-
-def until_refused(outcomes: Iterator[Outcome]) -> tuple[dict[int, DeliveryState], str]:
-    """What was said of mails until the server refused us, and the error's text."""
-    found = {}
-    try:
-        for outcome in outcomes:
-            found[outcome.mail_id] = outcome.state
-    except TransportError as refusal:
-        return found, str(refusal)
-    raise AssertionError(f"the server took everything: {found}")
 
 
 # Sending
@@ -275,7 +211,7 @@ def test_silence_at_rcpt_defers_after_the_timeout() -> None:
 
 
 def test_the_dot_has_its_own_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trendbot.transports.smtp_line._DOT_TIMEOUT", 1.5)
+    monkeypatch.setattr("trendbot.transports.smtp_talk._DOT_TIMEOUT", 1.5)
     with Smtpd({"DOT reader2@example.org": HANG}) as server:
         start = time.monotonic()
         found = states(smtp(server, timeout=1).send(mails(3)))
@@ -330,7 +266,7 @@ def test_a_refusal_of_us_stops_the_run(phase: str, reply: str) -> None:
 def test_mails_under_way_are_accounted_for_before_the_run_stops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("trendbot.transports.smtp_line._DOT_TIMEOUT", 1)
+    monkeypatch.setattr("trendbot.transports.smtp_talk._DOT_TIMEOUT", 1)
     with Smtpd({"DOT": HANG, "MAIL": [None, "550 5.7.1 over quota"]}) as server:
         found, message = until_refused(smtp(server, connections=2).send(mails(9)))
     assert found == {1: UNCERTAIN}

@@ -11,10 +11,7 @@ import trustme
 
 from tests.rawscript import DROP, HANG, HOLD, RESET, Act, Script, after, endless, split
 from tests.rawsmtpd import OFFERS, RawSmtpd
-from tests.transports.outside import mail, mails
-from tests.transports.test_smtp import (  # noqa: F401 -- fixtures
-    _made,
-    ca,
+from tests.transports.lines import (  # noqa: F401 -- fixtures too
     event_loop,
     nothing_stays_behind,
     server_tls,
@@ -24,6 +21,7 @@ from tests.transports.test_smtp import (  # noqa: F401 -- fixtures
     trusting,
     until_refused,
 )
+from tests.transports.outside import mail, mails
 from trendbot.model import DeliveryState
 
 SENT, DEFERRED, FAILED = DeliveryState.SENT, DeliveryState.DEFERRED, DeliveryState.FAILED
@@ -296,13 +294,13 @@ def test_silence_at_rcpt_defers_after_the_timeout() -> None:
 
 
 def test_silence_after_the_dot_is_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{LINE}._DOT_TIMEOUT", 0.3)
-    found, server = send_under({"DOT reader1@example.org": HANG})
+    monkeypatch.setattr("trendbot.transports.smtp_talk._DOT_TIMEOUT", 0.3)
+    found, _ = send_under({"DOT reader1@example.org": HANG})
     assert found == {1: UNCERTAIN, 2: SENT, 3: SENT}
 
 
 def test_a_trickle_does_not_extend_the_time() -> None:
-    found, server = send_under({f"RCPT {TWO}": Act("250 " + "x" * 900, drip=0.05)}, timeout=0.3)
+    found, _ = send_under({f"RCPT {TWO}": Act("250 " + "x" * 900, drip=0.05)}, timeout=0.3)
     assert found == {1: SENT, 2: DEFERRED, 3: SENT}
 
 

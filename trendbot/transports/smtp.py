@@ -1,9 +1,10 @@
 """Mails to an SMTP server, over a few connections side by side.
 
     Smtp.send ── smtp_crew: which line gets which mail, rests, stops
-                   └─ smtp_line: flights of mails, and what their replies mean (trendbot.replies)
-                        └─ smtp_dial: connect, TLS, login ──> smtp_wire with PIPELINING
-                                                          └─> smtp_plain without
+                   └─ smtp_line: one connection, opened when needed; pauses
+                        ├─ smtp_dial: connect, TLS, login ──> smtp_wire with PIPELINING
+                        │                                 └─> smtp_plain without
+                        └─ smtp_talk: flights of mails, and what became of them (trendbot.replies)
 
 The event loop lives here and turns only while the caller waits for an outcome, in the
 caller's thread. Connections stay open from one `send` to the next, until `close`.

@@ -43,14 +43,17 @@ class Crew:
         self._under_way = 0  # taken from the caller, and nothing told of it
         self._moves: Counter[int] = Counter()
         self._shut: set[Line] = set()
-        self._refusal: TransportError | None = None
+        self._refusal: Exception | None = None
         self._failure: BaseException | None = None
         self._exhausted = self._stirred = self._reached = False
         self._alarm: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
 
     def work(self, mails: Iterator[Mail]) -> Iterator[Outcome]:
-        """Carry all mails and yield outcomes; raises TransportError once all under way are told."""
+        """Carry all mails and yield outcomes.
+
+        Raises TransportError, or what `mails` raised, once all under way are told.
+        """
         try:
             self._begin()
             while True:
@@ -103,7 +106,11 @@ class Crew:
         """Take from the caller what can begin soon."""
         wanted = max(1, len(self._parked)) + sum(line.talking for line in self._lines)
         while not self._exhausted and self._refusal is None and len(self._waiting) < wanted:
-            mail = next(mails, None)
+            try:
+                mail = next(mails, None)
+            except Exception as error:  # noqa: BLE001  # raised again when all under way are told
+                self.refuse(error)
+                return
             if mail is None:
                 self._exhausted = True
             else:
@@ -179,7 +186,7 @@ class Crew:
         self._under_way -= 1
         self._stir()
 
-    def drop(self, mail: Mail) -> None:
+    def drop(self) -> None:
         """A mail that was not handed over and will not be, for the run ends."""
         self._under_way -= 1
         self._stir()
@@ -188,7 +195,7 @@ class Crew:
         """A mail that was not handed over: another connection's turn, unless it had enough."""
         self._moves[mail.id] += 1
         if self._refusal is not None:
-            self.drop(mail)
+            self.drop()
         elif self._moves[mail.id] > _MOVES:
             self.settle(Outcome(mail.id, DeliveryState.DEFERRED, detail=why))
             return False
@@ -212,7 +219,7 @@ class Crew:
         if len(self._shut) == len(self._lines):
             self.refuse(TransportError(why))
 
-    def refuse(self, error: TransportError) -> None:
+    def refuse(self, error: Exception) -> None:
         """The run ends; what is under way is still brought to its outcome."""
         self._refusal = self._refusal or error
         self._under_way -= len(self._waiting)

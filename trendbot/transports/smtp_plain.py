@@ -24,6 +24,7 @@ class Client(aiosmtplib.SMTP):
     """aiosmtplib's client; each of its closes is at once, for a TLS goodbye can wait forever."""
 
     def close(self) -> None:
+        """Close the socket."""
         if self.transport is not None:
             cast(asyncio.WriteTransport, self.transport).abort()
         super().close()
@@ -41,6 +42,7 @@ class Plain:
         self._loop = asyncio.get_running_loop()
         self.idle_since = monotonic()
         self._client = client
+        self._why = "connection lost"
         self._commands: deque[bytes] = deque()
         transport = cast(asyncio.WriteTransport, client.transport)
         transport.set_write_buffer_limits(high=0)
@@ -48,7 +50,7 @@ class Plain:
     @property
     def trouble(self) -> str:
         """Why the connection is of no more use, or nothing."""
-        return "" if self._client.is_connected else "connection lost"
+        return "" if self._client.is_connected else self._why
 
     def ask(self, commands: Sequence[bytes]) -> None:
         """Commands to send, each when the reply to the one before it is read."""
@@ -59,22 +61,22 @@ class Plain:
         try:
             reply = await self._client.execute_command(self._commands.popleft(), timeout=seconds)
         except aiosmtplib.SMTPResponseException as nonsense:
-            self.fail("")
+            self.fail("nonsense")
             raise Broken(f"no SMTP reply: {nonsense.message}") from nonsense
         except (aiosmtplib.SMTPException, OSError) as error:
-            self.fail("")
+            self.fail("connection lost")
             silent = isinstance(error, TimeoutError)
             raise Broken(str(error) or type(error).__name__, silent) from error
         protocol = self._client.protocol
         if protocol is not None and protocol._buffer:  # more came with it than the reply
-            self.fail("")
+            self.fail("something unasked for")
         if not 200 <= reply.code <= 599:
-            self.fail("")
+            self.fail("nonsense")
             raise Broken(f"no SMTP reply: {reply.code} {reply.message}")
         return Reply(reply.code, reply.message)
 
     async def carry(self, message: bytes) -> None:
-        """Hand a message to the kernel; returns when nothing of it is left here, or raises Broken."""
+        """Hand a message to the kernel, all of it; raises Broken."""
         protocol, transport = self._client.protocol, self._client.transport
         if protocol is None or transport is None:
             raise Broken("connection lost")
@@ -85,7 +87,7 @@ class Plain:
                 while writing.get_write_buffer_size() and self._client.is_connected:
                     await asyncio.sleep(_BODY_POLL)
         except (aiosmtplib.SMTPException, OSError) as error:
-            self.fail("")
+            self.fail("connection lost")
             raise Broken(str(error) or type(error).__name__) from error
         if not self._client.is_connected:
             raise Broken("connection lost")
@@ -95,12 +97,13 @@ class Plain:
         if self._client.is_connected:
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):
                 await self._client.quit(timeout=_QUIT_TIMEOUT)
-        self.fail("")
+        self.fail("closed")
 
-    def fail(self, why: str, silent: bool = False) -> None:
+    def fail(self, why: str) -> None:
         """End the connection at once."""
+        self._why = why
         self._client.close()
         self.gone.set()
 
     def look(self, now: float) -> None:
-        """aiosmtplib watches the time itself."""
+        """Nothing to do: aiosmtplib watches the time itself."""

@@ -15,8 +15,9 @@ _LABEL = r"[A-Za-z0-9_-]{1,63}"
 
 
 class SmtpSettings(Section):
-    """Which server takes our mails, and how fast. `rate` is mails per second, `hourly` per hour, 0 no limit.
+    """Which server takes our mails, and how fast.
 
+    `rate` is mails per second, `hourly` per hour; 0 is no limit.
     `ca_file` names authorities to trust besides the system's, for a certificate of one's own.
     A connection is closed after `messages_per_connection` mails, or `idle_timeout` without one.
     """
@@ -67,7 +68,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def tls_context(settings: SmtpSettings, home: Path) -> ssl.SSLContext | None:
-    """What to trust, or None where nothing is encrypted; raises SettingsError for a bad `ca_file`."""
+    """Whom to trust, or None where nothing is encrypted; raises SettingsError."""
     if settings.tls == "none":
         return None
     context = ssl.create_default_context()

@@ -9,6 +9,7 @@ There is no task and no timer here: `look` is called now and then and ends what 
 """
 
 import asyncio
+import contextlib
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -101,7 +102,7 @@ class Wire(asyncio.Protocol):
         return self._replies.popleft()
 
     async def carry(self, message: bytes) -> None:
-        """Hand a message to the kernel; returns when nothing of it is left here, or raises Broken."""
+        """Hand a message to the kernel, all of it; raises Broken."""
         self._check()
         self._transport.write(message)
         if self._transport.get_write_buffer_size():
@@ -121,10 +122,8 @@ class Wire(asyncio.Protocol):
         self.idle_since = monotonic()
         if not self.trouble:
             self.ask([b"QUIT"])
-            try:
+            with contextlib.suppress(Broken):
                 await self.reply(_QUIT_TIMEOUT)
-            except Broken:
-                pass
         self.fail("closed")
 
     def fail(self, why: str, silent: bool = False) -> None:
