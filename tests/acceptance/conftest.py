@@ -179,7 +179,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits that no setting shortens, short."""
-    monkeypatch.setattr("trendbot.transports.smtp_line._DOT_TIMEOUT", 0.3)
+    monkeypatch.setattr("trendbot.transports.smtp_talk._DOT_TIMEOUT", 0.3)
     monkeypatch.setattr("trendbot.transports.smtp._GOODBYE_TIMEOUT", 0.1)
     for module in ("smtp_wire", "smtp_plain"):
         monkeypatch.setattr(f"trendbot.transports.{module}._QUIT_TIMEOUT", 0.1)

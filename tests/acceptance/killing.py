@@ -179,15 +179,27 @@ class Workers:
         return self
 
     def __exit__(self, *error: object) -> None:
+        try:
+            if error[0] is None:
+                wait_until(self._all_listen, "every worker at work")
+                assert self._leave() == [0, 0, 0]
+        finally:
+            for process in self.processes:
+                process.kill()
+                process.join()
+                process.close()
+
+    def _all_listen(self) -> bool:
+        """Whether every worker is far enough to hear that it should leave."""
+        files = [self._office.trendbot.home / f"err-{number}" for number in range(3)]
+        return all(file.exists() and "taking batches" in file.read_text() for file in files)
+
+    def _leave(self) -> list[int | None]:
         for process in self.processes:
-            process.terminate() if error[0] is None else process.kill()
+            process.terminate()
+        for process in self.processes:
             process.join(20)
-        codes = [process.exitcode for process in self.processes]
-        for process in self.processes:
-            process.kill()
-            process.join()
-            process.close()
-        assert error[0] is not None or codes == [0, 0, 0]
+        return [process.exitcode for process in self.processes]
 
     def _begin(self, number: int) -> ForkServerProcess:
         return self._office.trendbot.begin("worker", NAME=f"-{number}")
