@@ -89,6 +89,7 @@ def claim(home: str) -> Measured:
     built = app.build(load(Path(home, "trendbot.toml")))
     taken: Measured = {}
     empty = footprint(built.engine)
+    taken["subscribers"] = footprint(built.engine, "subscribers")
 
     def work() -> None:
         start = time.perf_counter()

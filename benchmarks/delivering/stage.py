@@ -134,9 +134,9 @@ def complaint(url: str, home: Path, many: int) -> str:
     return f"the books say {dict(found.counts)} of {found.audience}, balanced: {found.balanced}"
 
 
-def footprint(engine: Engine) -> int:
-    """Bytes on disk: of the deliveries and their indexes, or on SQLite of the whole file."""
-    size = "pg_total_relation_size('deliveries')"
+def footprint(engine: Engine, table: str = "deliveries") -> int:
+    """Bytes on disk: of a table and its indexes, or on SQLite of the whole file."""
+    size = f"pg_total_relation_size('{table}')"
     if engine.dialect.name == "sqlite":
         size = "page_count * page_size FROM pragma_page_count(), pragma_page_size()"
     with engine.connect() as conn:
