@@ -97,7 +97,7 @@ def test_every_setting_is_in_the_docs(key: str) -> None:
 
 
 def test_the_docs_name_no_other_setting() -> None:
-    table = re.findall(r"^\| (`[a-z_.]+`(?:, `[a-z_.]+`)*) \|", OPERATING, re.MULTILINE)
+    table = re.findall(r"^\| (`[a-z_]+\.[a-z_.]+`(?:, `[a-z_.]+`)*) \|", OPERATING, re.MULTILINE)
     named = {key.strip("`") for row in table for key in row.split(", ")}
     assert named == set(KEYS)
 

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 import trustme
 
+from tests.rawscript import HOLD
+from tests.rawsmtpd import RawSmtpd
 from tests.smtpd import DROP, HANG, Script, Smtpd
 from tests.transports.lines import (  # noqa: F401 -- fixtures too
     event_loop,
@@ -362,19 +365,25 @@ def test_closing_early_ends_everything() -> None:
         server.wait_until_left()
 
 
-def test_a_failure_of_the_caller_comes_out_and_ends_everything() -> None:
+def test_a_failure_of_the_caller_comes_out_when_all_under_way_are_told() -> None:
     def broken() -> Iterator[Mail]:
         for number in count(1):
             if "DOT reader2@example.org" in server.log:
+                server.release()
                 raise LookupError("no more")
             yield mail(number)
 
-    with Smtpd({"DOT reader2@example.org": HANG}) as server:
+    told: Counter[str] = Counter()
+    with RawSmtpd({"DOT reader2@example.org": HOLD}) as server:
         transport = smtp(server, connections=2)
         with pytest.raises(LookupError, match="no more"):
-            list(transport.send(broken()))
+            for outcome in transport.send(broken()):
+                assert outcome.state is SENT
+                told[f"reader{outcome.mail_id}@example.org"] += 1
         transport.close()
         server.wait_until_left()
+        assert told == server.copies()
+    assert told["reader2@example.org"] == 1
 
 
 # TLS and login

@@ -39,6 +39,7 @@ class Crew:
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: deque[Mail] = deque()
         self._parked: list[tuple[asyncio.Future[Mail | None], float]] = []
+        self._asking: list[asyncio.Future[None]] = []
         self._outcomes: list[Outcome] = []
         self._under_way = 0  # taken from the caller, and nothing told of it
         self._moves: Counter[int] = Counter()
@@ -110,12 +111,16 @@ class Crew:
                 mail = next(mails, None)
             except Exception as error:  # noqa: BLE001  # raised again when all under way are told
                 self.refuse(error)
-                return
+                break
             if mail is None:
                 self._exhausted = True
             else:
                 self._under_way += 1
                 self._waiting.append(mail)
+        for future in self._asking:
+            if not future.done():
+                future.set_result(None)
+        self._asking.clear()
         self._hand_out()
 
     def _turn(self) -> None:
@@ -171,8 +176,13 @@ class Crew:
         self._stir()
         return await future
 
-    def mail_now(self) -> Mail | None:
-        """A mail if one is there and due."""
+    async def mail_ahead(self) -> Mail | None:
+        """A mail that can follow at once, if there is one; the caller is asked first."""
+        if not self._waiting and not self._exhausted and self._refusal is None:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._asking.append(future)
+            self._stir()
+            await future
         return self._take() if self._waiting and self._is_due(self._waiting[0]) else None
 
     def _take(self) -> Mail:

@@ -66,7 +66,7 @@ class Talk:
         try:
             while mail is not None or self._ending is not None:
                 await self._flight(mail)
-                mail = self._next()
+                mail = await self._next()
         except Broken as broken:
             self._break_off(broken)
         except TransportError as error:
@@ -75,13 +75,13 @@ class Talk:
             self._line.talking = False
         self._wire.idle_since = monotonic()
 
-    def _next(self) -> Mail | None:
+    async def _next(self) -> Mail | None:
         """The next mail for this connection, if there is one and it may take one."""
         ahead = self._ending is None or self._wire.pipelined
         may = ahead and self._line.is_ready and not self._wire.trouble
         if not may or self.is_full:
             return None
-        while (mail := self._line.crew.mail_now()) is not None:
+        while (mail := await self._line.crew.mail_ahead()) is not None:
             if self.fits(mail):
                 return mail
         return None
