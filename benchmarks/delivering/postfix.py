@@ -15,9 +15,8 @@ from typing import IO
 
 HOW_TO_GET = """\
 smtp-sink and smtp-source are not here, so what is measured against them is left out.
-They come with Postfix, which need not be set up: apt-get install postfix (Debian, Ubuntu),
-choose "No configuration"; or unpack them anywhere in PATH:
-apt-get download postfix && dpkg -x postfix_*.deb /tmp/postfix
+They come with Postfix, which need not be set up: on Debian and Ubuntu
+apt-get install --no-install-recommends postfix, and choose "No configuration".
 """
 _COUNT = re.compile(rb"mesg=(\d+)")
 
