@@ -154,8 +154,9 @@ def workers(bench: Bench) -> Figures:
             one = _with(1, bench, bench.postgresql, figures, away, where)
             two = _with(2, bench, bench.postgresql, figures, away, where)
             figures.add(f"{where}: two / one", two / one, at_least(1.6))
-            room = (os.cpu_count() or 1) / figures.median(f"  processors in use, {where}, 1")
-            figures.add(f"  the most these cores allow, {where}", room)
+            free = (os.cpu_count() or 1) - figures.last(f"  busy with anything else, {where}, 2")
+            room = free / figures.last(f"  processors in use, {where}, 1")
+            figures.add(f"  the most the free cores allow, {where}", room)
     return figures
 
 
@@ -173,6 +174,7 @@ def _with(
     figures.add(f"  PostgreSQL, processor ms/mail, {name}", took["database"] * each)
     figures.add(f"  busy with anything else, {name}", took["others"])
     if count == 1 and not away:
+        figures.add("  peak MB of the worker", took["peak"])
         figures.add("  write-ahead log, bytes/mail", took["log"] / mails)
         figures.add("  bytes on disk per delivery, once sent", took["bytes"] / mails)
     figures.complain([wrong])

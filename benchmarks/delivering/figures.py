@@ -38,6 +38,9 @@ class Figures:
         """Say what makes a run invalid; nothing if nothing does."""
         self._complaints += [one for one in complaints if one]
 
+    def last(self, name: str) -> float:
+        return self._values[name][-1]
+
     def median(self, name: str) -> float:
         return statistics.median(self._values[name])
 
