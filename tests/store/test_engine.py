@@ -388,3 +388,8 @@ def test_an_error_of_sqlalchemy_itself_is_told() -> None:
     assert explain(TimeoutError("QueuePool limit reached")) == (
         "the database cannot be used: QueuePool limit reached"
     )
+
+
+def test_a_frozen_process_cannot_keep_its_locks(postgresql: Engine) -> None:
+    with postgresql.connect() as conn:
+        assert conn.scalar(text("SHOW idle_in_transaction_session_timeout")) == "5min"

@@ -42,7 +42,8 @@ CONNECT_SECONDS = 10
 # libpq's parameters (https://www.postgresql.org/docs/current/libpq-connect.html).
 POSTGRESQL_CONNECTS: dict[str, int | str] = {
     "connect_timeout": CONNECT_SECONDS,
-    "options": "-c timezone=UTC",
+    # A process that was frozen in a transaction gives its locks back, and begins again later.
+    "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=5min",
     # A server that vanished is noticed within a minute, not after two hours.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
