@@ -365,6 +365,19 @@ def test_closing_early_ends_everything() -> None:
         server.wait_until_left()
 
 
+def test_closing_at_any_moment_ends() -> None:
+    """A reply may come in the very moment of the end, and be taken for what was waited for."""
+    with Smtpd() as server:
+        for taken in range(30):
+            transport = smtp(server, connections=3)
+            sending = transport.send(mail(number) for number in count(1))
+            for _ in range(taken % 7 + 1):
+                next(sending)
+            sending.close()  # type: ignore[attr-defined]
+            transport.close()
+        server.wait_until_left()
+
+
 def test_a_failure_of_the_caller_comes_out_when_all_under_way_are_told() -> None:
     def broken() -> Iterator[Mail]:
         for number in count(1):

@@ -77,9 +77,9 @@ class Crew:
         for timer in (self._alarm, self._watch):
             if timer is not None:
                 timer.cancel()
+        self._waiting.clear()
+        self._exhausted = True
         if tasks:
-            for task in tasks:
-                task.cancel()
             self._loop.run_until_complete(_over(tasks, self._lines))
 
     def _begin(self) -> None:
@@ -255,8 +255,15 @@ async def _catch_up() -> None:
 
 
 async def _over(tasks: Sequence[asyncio.Task[None]], lines: Sequence[Line]) -> None:
-    """Wait until the tasks have ended and the sockets they gave up are closed."""
-    await asyncio.wait(tasks)
+    """Cancel the tasks and wait until the sockets they gave up are closed.
+
+    Until Python 3.12 `asyncio.wait_for`, which aiosmtplib uses, may swallow a cancellation.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_TICK)
     await closed(lines)
 
 

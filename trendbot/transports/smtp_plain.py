@@ -38,6 +38,7 @@ class Plain:
     def __init__(self, client: Client) -> None:
         self.extensions: Mapping[str, str] = dict(client.esmtp_extensions)
         self.begun = self.taken = 0
+        self.confused = False
         self.gone = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.idle_since = monotonic()
@@ -69,6 +70,7 @@ class Plain:
             raise Broken(str(error) or type(error).__name__, silent) from error
         protocol = self._client.protocol
         if protocol is not None and protocol._buffer:  # more came with it than the reply
+            self.confused = not protocol._buffer.startswith(b"421")  # which may come at any time
             self.fail("something unasked for")
         if not 200 <= reply.code <= 599:
             self.fail("nonsense")

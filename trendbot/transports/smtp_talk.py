@@ -136,30 +136,47 @@ class Talk:
             self._line.crew.well()
 
     async def _introduce(self, coming: Passage, reset: bool) -> None:
-        """Read the answers to an envelope; a refusal is told before the rest is read."""
+        """Read the answers to an envelope; what refuses it counts once they are all in step."""
         if reset:
             reply = await self._wire.reply(self._timeout)
             if reply.code // 100 != 2:
                 raise Broken(f"RSET refused: {one_line(*reply)}")
             self._transaction = False
-        for phase in _ENVELOPE:
-            reply = await self._wire.reply(self._timeout)
-            going_on = goes_on(phase, reply.code)
-            if not going_on and not 400 <= reply.code <= 599:
-                raise Broken(f"out of step at {phase}: {one_line(*reply)}")
-            if self._coming is not None:
-                coming.phase = phase
-                if not going_on:
-                    self._turn_down(coming, reply)
-                    if not self._wire.pipelined:
-                        break
-        if self._coming is not None:
+        refusal, waiting = await self._answers(coming)
+        if refusal is None:
             self._ending, self._coming = coming, None
             self._transaction = False
             return
+        self._turn_down(coming, refusal)
         self._transaction = coming.phase is not Phase.MAIL
-        if goes_on(Phase.DATA, reply.code):
+        if waiting:
             await self._lone_dot()
+
+    async def _answers(self, coming: Passage) -> tuple[Reply | None, bool]:
+        """The reply that refused an envelope, if one did, and whether a message is waited for.
+
+        If the connection ends first, a refusal that was read still holds; if the replies turn
+        out not to be those to our commands, none does.
+        """
+        refusal: Reply | None = None
+        for phase in _ENVELOPE:
+            try:
+                reply = await self._wire.reply(self._timeout)
+            except Broken:
+                if refusal is not None and not self._wire.confused:
+                    self._turn_down(coming, refusal)
+                raise
+            going_on = goes_on(phase, reply.code)
+            if not going_on and not 400 <= reply.code <= 599:
+                raise Broken(f"out of step at {phase}: {one_line(*reply)}")
+            if refusal is None:
+                coming.phase = phase
+                refusal = None if going_on else reply
+            if refusal is not None and not self._wire.pipelined:
+                break
+        if refusal is not None and self._wire.confused:
+            raise Broken(self._wire.trouble)
+        return refusal, goes_on(Phase.DATA, reply.code)
 
     async def _lone_dot(self) -> None:
         """RFC 2920 section 3.1: nobody is to get it, and still the server waits for a message."""

@@ -54,7 +54,7 @@ class Wire(asyncio.Protocol):
     """A connection that takes commands in flights (RFC 2920).
 
     `begun` and `taken` count its mails, `idle_since` is when it was last used, `gone` is set
-    once the socket is closed.
+    once the socket is closed. `confused` says that what came was no answer to what was asked.
     """
 
     pipelined = True
@@ -63,6 +63,7 @@ class Wire(asyncio.Protocol):
         self.extensions = extensions
         self.begun = self.taken = 0
         self.trouble = ""
+        self.confused = False
         self.gone = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.idle_since = monotonic()
@@ -133,6 +134,11 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
             self._wake()
 
+    def _confuse(self, why: str) -> None:
+        """What came was no answer to what was asked."""
+        self.confused = True
+        self.fail(why)
+
     def look(self, now: float) -> None:
         """End what has taken too long.
 
@@ -172,9 +178,9 @@ class Wire(asyncio.Protocol):
                 return
             self._read(line.removesuffix(b"\r"))
         if len(self._partial) > _LONGEST_LINE:
-            self.fail("a reply line without end")
+            self._confuse("a reply line without end")
         elif not self._expected and (self._partial or self._lines):
-            self.fail("something unasked for")
+            self._confuse("something unasked for")
         if self._replies:
             self._overdue = False
             self._wake()
@@ -182,16 +188,17 @@ class Wire(asyncio.Protocol):
     def _read(self, line: bytes) -> None:
         match = _LINE.fullmatch(line)
         if match is None or len(line) > _LONGEST_LINE or self._code not in (b"", match[1]):
-            self.fail(f"no SMTP reply: {_shown(line)}")
+            self._confuse(f"no SMTP reply: {_shown(line)}")
             return
         self._lines.append(match[3] or b"")
         self._code = match[1]
         self._size += len(line)
         if self._size > _LONGEST_REPLY:
-            self.fail("a reply without end")
+            self._confuse("a reply without end")
         if self.trouble or match[2] == b"-":
             return
         if not self._expected:
+            self.confused = match[1] != b"421"  # which may come at any time
             self.fail(f"unasked for: {_shown(line)}")
             return
         self._expected -= 1
