@@ -389,10 +389,15 @@ def test_a_failure_of_the_caller_comes_out_when_all_under_way_are_told() -> None
     told: Counter[str] = Counter()
     with RawSmtpd({"DOT reader2@example.org": HOLD}) as server:
         transport = smtp(server, connections=2)
-        with pytest.raises(LookupError, match="no more"):
-            for outcome in transport.send(broken()):
+        sending = transport.send(broken())
+
+        def tell() -> None:
+            for outcome in sending:
                 assert outcome.state is SENT
                 told[f"reader{outcome.mail_id}@example.org"] += 1
+
+        with pytest.raises(LookupError, match="no more"):
+            tell()
         transport.close()
         server.wait_until_left()
         assert told == server.copies()
