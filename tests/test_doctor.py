@@ -21,6 +21,7 @@ from tests.upstream.server import Upstream
 from tests.upstream.world import small_world
 from trendbot.doctor import Finding, examine
 from trendbot.settings import Settings
+from trendbot.store.schema import REVISION
 
 SECRET = "a-secret-of-thirty-two-characters"
 SPF, DMARC = "v=spf1 mx -all", "v=DMARC1; p=none"
@@ -132,7 +133,7 @@ def test_all_is_well(table: dict[str, Any], tmp_path: Path) -> None:
         "signal x",
     }
     assert len(found) == 6
-    assert found["database"].text == "sqlite, revision 0001"
+    assert found["database"].text == f"sqlite, revision {REVISION}"
     assert found["mail maildir"].text == f"{tmp_path / 'mail'} can be written"
     assert found["source arxiv"].text.startswith("listing of Friday 20 November 2026, ")
     assert SECRET not in str(found)
