@@ -5,7 +5,6 @@ The fixtures hold in every module that imports them.
 
 import gc
 import ssl
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,13 +23,6 @@ from trendbot.transports.smtp import Smtp
 from trendbot.transports.smtp_settings import SmtpSettings
 
 MADE: list[Smtp] = []
-
-
-@pytest.fixture(params=["uvloop", "asyncio"], autouse=True)
-def event_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything holds with uvloop and where it does not install."""
-    if request.param == "asyncio":
-        monkeypatch.setitem(sys.modules, "uvloop", None)
 
 
 @pytest.fixture(autouse=True)

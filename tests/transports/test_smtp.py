@@ -17,7 +17,6 @@ from tests.rawscript import HOLD
 from tests.rawsmtpd import RawSmtpd
 from tests.smtpd import DROP, HANG, Script, Smtpd
 from tests.transports.lines import (  # noqa: F401 -- fixtures too
-    event_loop,
     nothing_stays_behind,
     read,
     server_tls,

@@ -12,7 +12,6 @@ import trustme
 from tests.rawscript import DROP, HANG, HOLD, RESET, Act, Script, after, endless, split
 from tests.rawsmtpd import OFFERS, RawSmtpd
 from tests.transports.lines import (  # noqa: F401 -- fixtures too
-    event_loop,
     nothing_stays_behind,
     server_tls,
     short_pauses,

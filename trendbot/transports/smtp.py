@@ -52,7 +52,7 @@ class Smtp:
         if self._crew is not None:
             self._crew.end()  # of a `send` that nobody finished
         if self._loop is None:
-            self._loop = _event_loop()
+            self._loop = asyncio.new_event_loop()
         idle_timeout = self._settings.idle_timeout.total_seconds()
         self._crew = Crew(self._loop, self._lines, idle_timeout)
         yield from self._crew.work(chain([first], waiting))
@@ -84,7 +84,7 @@ class Smtp:
 
     def check(self) -> str:
         """Connect, encrypt, log in and leave; raises TransportError with what to do."""
-        with asyncio.Runner(loop_factory=_event_loop) as runner:
+        with asyncio.Runner() as runner:
             return runner.run(self._check())
 
     async def _check(self) -> str:
@@ -100,11 +100,3 @@ class Smtp:
         encrypted = f"{name} ({version})" if name else "not encrypted"
         login = f"logged in as {settings.username}" if settings.username else "no login"
         return f"{settings.where} answers, {encrypted}, {login}"
-
-
-def _event_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
