@@ -15,7 +15,8 @@
    sent again; else nobody knows, and it is uncertain.
 
 So nothing is lost, and the copies too many are at most what was claimed and not written
-down: `LARGEST_GROUP` and what was in flight beside it.
+down: `LARGEST_GROUP` and what the transport still had of the group before, which is three
+for each connection: one being answered, one being announced, one waiting.
 """
 
 import logging

@@ -33,7 +33,8 @@ from trendbot.store.schema import deliveries as rows
 BEGIN = datetime(2100, 1, 1, tzinfo=UTC)
 FIRST_DAY = date(2100, 1, 1)
 CONNECTIONS = 4
-AT_RISK = deliver.LARGEST_GROUP + CONNECTIONS  # copies too many for each process that dies
+# Copies too many for each process that dies: one group, and what the connections had in hand.
+AT_RISK = deliver.LARGEST_GROUP + 3 * CONNECTIONS
 SECRET = "a-secret-of-sixteen-characters"
 SENDER = "digest@papers.example.org"
 PATIENCE = 60
