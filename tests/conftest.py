@@ -73,6 +73,11 @@ class Server:
         self._server.cleanup()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each processor: half the time tests wait for mail servers, databases, processes."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings in the environment of whoever runs the tests stay out of them."""
