@@ -36,7 +36,6 @@ _OUTCOMES = (
     DeliveryState.FAILED,
     DeliveryState.UNCERTAIN,
     DeliveryState.SUPPRESSED,
-    DeliveryState.EXPIRED,
 )
 _WAITING = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED)
 # A warm line takes milliseconds; the answer to a final dot may take ten minutes.
