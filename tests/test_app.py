@@ -11,10 +11,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from tests.smtpd import Smtpd
 from trendbot.app import App, build
 from trendbot.context import Context
 from trendbot.errors import SettingsError, StoreError
-from trendbot.model import Paper, PaperSource, Post, Reading, Signal, Transport
+from trendbot.model import Mail, Paper, PaperSource, Post, Reading, Signal, Transport
 from trendbot.settings import Section, Settings, load
 from trendbot.signals import SIGNALS
 from trendbot.signals.x import X
@@ -217,3 +218,16 @@ def test_known_posts_are_the_leading_ones_of_that_signal(
     context = _context(app_of(engine, now, tmp_path), "x")
     assert context.known_posts(10) == ["2", "1"]
     assert context.known_posts(1) == ["2"]
+
+
+def test_no_connection_to_the_mail_server_outlives_the_app(
+    engine: Engine, now: datetime, tmp_path: Path
+) -> None:
+    with Smtpd() as server:
+        smtp = {"host": server.host, "port": server.port, "tls": "none"}
+        app = app_of(engine, now, tmp_path, mail={"transport": "smtp", "smtp": smtp})
+        mail = Mail(1, "a@example.org", "b@example.org", "<1@example.org>", b"Subject: x\r\n\r\n")
+        assert [outcome.state for outcome in app.transport.send([mail])] == ["sent"]
+        app.close()
+        server.wait_until_left()
+    assert server.log[-1] == "QUIT"

@@ -42,10 +42,12 @@ class App:
         self.now = now
 
     def close(self) -> None:
-        """Close every connection, to the database and to the web."""
+        """Close every connection: to the database, the web, the mail server."""
         self.engine.dispose()
         if "fetcher" in vars(self):
             self.fetcher.close()
+        if "transport" in vars(self):
+            self.transport.close()
 
     @property
     def secret(self) -> str:

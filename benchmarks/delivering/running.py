@@ -85,10 +85,9 @@ def delivery(
 ) -> tuple[Measured, str]:
     """Send `mails` mails that are due; returns what it took and what was wrong, if anything.
 
-    Without `workers` one process drains, as `trendbot deliver` does. `processor` is the sum
-    of all processes that send, `sink` and `database` are the processor seconds of the two
-    servers, `log` the bytes of PostgreSQL's write-ahead log, `bytes` those of the deliveries
-    afterwards, `others` the processors that were busy with anything else.
+    Without `workers` one process drains, as `trendbot deliver` does. `processor` sums all that
+    send, `sink` and `database` are the servers' seconds, `log` the bytes of write-ahead log,
+    `bytes` those of the deliveries, `others` the processors busy with anything else.
     """
     with stage.copy(mails, planned=True) as (url, home), postfix.sink() as sink:
         with far_away(sink.port, away / 2) if away else _near(sink.port) as port:
@@ -102,9 +101,8 @@ def delivery(
             elapsed, busy = time.perf_counter() - start, postfix.busy_seconds() - busy
             database = postfix.processor_seconds(stage.server_pid) - before
         counted = sink.messages(mails)
-        wrong = complaint(url, home, mails) or (
-            "" if counted == mails else f"the sink counted {counted} of {mails} mails"
-        )
+        miscounted = "" if counted == mails else f"the sink counted {counted} of {mails} mails"
+        wrong = complaint(url, home, mails) or miscounted
         took = {
             "seconds": max(one["seconds"] for one in results),
             "processor": sum(one["user"] + one["system"] for one in results),
