@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import requests
 from pydantic import SecretStr
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from trendbot import daemon, pipeline
@@ -239,6 +239,24 @@ def test_what_became_of_a_digest_is_in_the_log_once(
         daemon.work(app)
     said = [record.getMessage() for record in caplog.records if record.name.endswith("telemetry")]
     assert said == ["daily digest of 2026-11-19: 1 of 1 sent"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_sending_is_left_to_workers_as_long_as_one_lives(
+    app: App, clock: Clock, engine: Engine
+) -> None:
+    with engine.begin() as conn:
+        conn.execute(text("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now())"))
+    clock.now += timedelta(minutes=1)
+    daemon.work(app)
+    assert made(app) == ["2026-11-19 1"]
+    assert mails(app) == 0
+    with engine.begin() as conn:
+        conn.execute(
+            text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+        )
+    daemon.work(app)
+    assert mails(app) == 1
 
 
 def healthz(app: App) -> tuple[int, str]:

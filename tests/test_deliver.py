@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from trendbot import deliver
@@ -729,3 +729,45 @@ def test_what_turns_stale_while_the_batch_is_sent_is_not_sent(
     assert DeliveryState.EXPIRED in states(engine).values()
     assert len(slow.mails) < 60
     assert balanced(engine)
+
+
+def waiting_jobs(engine: Engine) -> list[datetime | None]:
+    """When workers are to look at batches; they are forgotten by asking."""
+    with engine.begin() as conn:
+        taken = text("DELETE FROM procrastinate_jobs WHERE status = 'todo' RETURNING scheduled_at")
+        return list(conn.scalars(taken))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_planning_calls_a_worker_to_each_batch(
+    engine: Engine, digest: Digest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "BATCH_SIZE", 7)
+    add(engine, *(f"reader{n}@example.org" for n in range(30)))
+    plan(engine, digest, NOW)
+    assert waiting_jobs(engine) == [None] * 5
+    plan(engine, digest, NOW)
+    assert waiting_jobs(engine) == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_workers_are_called_again_when_there_is_something_to_do(
+    engine: Engine, dispatch: Dispatch, digest: Digest, postbox: Postbox, clock: Clock
+) -> None:
+    add(engine, "grey@example.org")
+    plan(engine, digest, NOW)
+    waiting_jobs(engine)
+    postbox.refuse_after = 0
+    with pytest.raises(TransportError):
+        drain(dispatch)
+    assert waiting_jobs(engine) == [NOW + timedelta(minutes=1)]
+    drain(dispatch)  # it rests
+    assert waiting_jobs(engine) == [NOW + timedelta(minutes=1)]
+    postbox.refuse_after = None
+    postbox.answers["grey@example.org"] = [Outcome(0, DeliveryState.DEFERRED, 451, "later")]
+    clock.now += timedelta(minutes=1)
+    drain(dispatch)
+    assert waiting_jobs(engine) == [clock.now + timedelta(minutes=30)]
+    clock.now += timedelta(minutes=30)
+    drain(dispatch)
+    assert waiting_jobs(engine) == []

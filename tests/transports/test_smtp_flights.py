@@ -270,6 +270,18 @@ def test_nonsense_closes_the_line(nonsense: bytes | Act) -> None:
     assert server.connections == 3
 
 
+def test_a_refusal_with_nonsense_behind_it_blames_nobody() -> None:
+    found, server = send_under({f"RCPT {TWO}": [b"550 5.1.1 no such user\r\nhello?\r\n"]})
+    assert found == {1: SENT, 2: SENT, 3: SENT}
+    assert server.connections == 2
+
+
+def test_a_refusal_holds_though_the_server_leaves_after_it() -> None:
+    found, server = send_under({f"RCPT {TWO}": Act("550 5.1.1 no such user", "drop")})
+    assert found == {1: SENT, 2: SUPPRESSED, 3: SENT}
+    assert server.copies() == ledger(1, 3)
+
+
 def test_what_nobody_asked_for_closes_the_line() -> None:
     with RawSmtpd({"DOT reader1@example.org": b"250 taken\r\n250 and more\r\n"}) as server:
         transport = smtp(server)
