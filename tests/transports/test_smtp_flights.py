@@ -87,7 +87,6 @@ def test_an_idle_connection_takes_leave() -> None:
         time.sleep(0.01)  # longer than the connection may be idle
         assert states(transport.send([mail(2)])) == {2: SENT}
         assert server.connections == 2
-        assert server.log[-6:] != []
         assert "QUIT" in server.log
 
 
