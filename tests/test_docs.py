@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from trendbot.cli import cli
-from trendbot.settings import Settings
+from trendbot.settings import Secrets, Settings
 from trendbot.signals import SIGNALS
 from trendbot.sources import SOURCES
 from trendbot.transports import TRANSPORTS
@@ -47,7 +47,7 @@ def settings_of(model: type[BaseModel], above: str = "") -> Iterator[str]:
             continue
         else:
             yield path
-            if kind is SecretStr:
+            if kind in (SecretStr, Secrets):
                 yield f"{path}_file"
 
 

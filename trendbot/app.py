@@ -49,19 +49,29 @@ class App:
         if "transport" in vars(self):
             self.transport.close()
 
-    @property
-    def secret(self) -> str:
-        """The key that mailed links are signed with; without one in the settings, our own.
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """The keys of mailed links: the first signs, all of them are believed.
 
-        Raises SettingsError for one that is too short to protect anything.
+        Without one in the settings the first is our own, in trendbot.key; with one, what
+        our own signed before counts still. Raises SettingsError for a key that is too short
+        to protect anything.
         """
-        named = self.settings.web.secret_key.get_secret_value()
-        if named and len(named) < SHORTEST_KEY:
+        web, home = self.settings.web, self.settings.home
+        named = web.secret_key.get_secret_value()
+        former = [key.get_secret_value() for key in web.former_secret_keys]
+        if any(len(key) < SHORTEST_KEY for key in [*former, *([named] if named else [])]):
             raise SettingsError(
                 f"web.secret_key is too short: {SHORTEST_KEY} characters or more, please; "
                 "`trendbot init` writes a trendbot.toml with a good one"
             )
-        return named or kept_key(self.settings.home)
+        own = kept_key(home, make=not named)
+        return tuple(dict.fromkeys(key for key in (named, *former, own) if key))
+
+    @property
+    def secret(self) -> str:
+        """The key that mailed links are signed with."""
+        return self.secrets[0]
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -122,7 +132,7 @@ class App:
             lambda: self.transport,
             settings.site,
             settings.mail,
-            self.secret,
+            self.secrets,
             self.now,
         )
 

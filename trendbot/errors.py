@@ -11,7 +11,9 @@
      ├─ AddressError        not a deliverable mail address
      ├─ UnknownSubscriber   no subscriber has this address
      ├─ HeaderError         a value that must not reach a mail header
-     ├─ TokenError          a mailed token is mangled, foreign, used or too old
+     ├─ TokenError          a mailed token is mangled or foreign
+     │   └─ TokenSpent      it was ours, and is used or too old
+     ├─ LimitError          asked too often; says when to come back
      └─ ArchiveError        a file of an archive cannot be read as what it claims to be
 
 The text of each error says what is wrong and what to do about it. What concerns one
@@ -72,7 +74,19 @@ class HeaderError(TrendbotError):
 
 
 class TokenError(TrendbotError):
-    """A token was not made by us for this purpose, or its time is over."""
+    """A token was not made by us for this purpose."""
+
+
+class TokenSpent(TokenError):
+    """A token was ours for this purpose, and is used already, or its time is over."""
+
+
+class LimitError(TrendbotError):
+    """Something was asked too often; `retry_after` is how many seconds to wait."""
+
+    def __init__(self, text: str, retry_after: int) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class ArchiveError(TrendbotError):

@@ -28,6 +28,7 @@ class Status(StrEnum):
     ACTIVE = "active"
     UNSUBSCRIBED = "unsubscribed"
     SUPPRESSED = "suppressed"
+    ERASED = "erased"  # only a keyed hash of the address is left
 
 
 class DeliveryState(StrEnum):
@@ -141,8 +142,38 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """What the subscribers who get the same content asked for.
+
+    No `topics` are all topics. Of the papers whose primary category is in `fewer`, only
+    the best third is shown.
+    """
+
+    topics: tuple[str, ...] = ()
+    fewer: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """What a subscriber wants, and when.
+
+    `hour` is the hour of the day, 0 to 23, in the time zone named `timezone` ("" is the
+    site's), from which a digest that is made may arrive; None is as soon as it is made.
+    """
+
+    cadence: Cadence = Cadence.DAILY
+    topics: tuple[str, ...] = ()
+    fewer: tuple[str, ...] = ()
+    hour: int | None = None
+    timezone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Subscriber:
-    """An address and what its owner wants; no topics means all of them."""
+    """An address and what its owner wants; no topics means all of them.
+
+    `paused_until` is the first day on which mail comes again, if it was paused.
+    """
 
     id: int
     email: str
@@ -151,6 +182,10 @@ class Subscriber:
     topics: tuple[str, ...]
     created_at: datetime
     confirmed_at: datetime | None = None
+    hour: int | None = None
+    timezone: str = ""
+    paused_until: Day | None = None
+    fewer: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

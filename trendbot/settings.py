@@ -68,6 +68,7 @@ def _timezone(value: str) -> str:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
+Secrets = tuple[SecretStr, ...]
 
 
 class Section(BaseModel):
@@ -82,9 +83,11 @@ class Section(BaseModel):
             return data
         data = dict(data)
         for name, info in cls.model_fields.items():
-            path = data.pop(f"{name}_file", None) if info.annotation is SecretStr else None
-            if path is not None:
-                data[name] = _secret_from(Path(str(path)), name)
+            if info.annotation not in (SecretStr, Secrets):
+                continue
+            if (path := data.pop(f"{name}_file", None)) is not None:
+                secret = _secret_from(Path(str(path)), name)
+                data[name] = secret if info.annotation is SecretStr else secret.split()
         return data
 
 
@@ -166,12 +169,23 @@ class MailSection(Section):
         return self.__pydantic_extra__
 
 
+class Limits(Section):
+    """How many sign-ups an hour are taken; 0 is no limit."""
+
+    client: int = Field(20, ge=0)
+    address: int = Field(5, ge=0)
+    domain: int = Field(300, ge=0)
+    total: int = Field(1000, ge=0)
+
+
 class Web(Section):
-    """Where the daemon answers, and the key its mailed links are signed with."""
+    """Where the daemon answers, and the keys its mailed links are signed with."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     secret_key: SecretStr = SecretStr("")
+    former_secret_keys: Secrets = ()
+    limits: Limits = Limits()
 
 
 class Settings(BaseSettings):
@@ -252,13 +266,17 @@ def write_example(file: Path) -> None:
         raise SettingsError(f"{file} exists already and stays as it is")
 
 
-def kept_key(home: Path) -> str:
+def kept_key(home: Path, make: bool = True) -> str:
     """The secret key in trendbot.key, for settings that name none; made when first needed.
 
-    Raises SettingsError if it cannot be made or read.
+    Unless it is to be made, "" where there is none. Raises SettingsError if it cannot be
+    made or read.
     """
     file = home / KEY_FILE
-    _write_new(file, secrets.token_urlsafe(32) + "\n")
+    if make:
+        _write_new(file, secrets.token_urlsafe(32) + "\n")
+    elif not file.exists():
+        return ""
     try:
         return _secret_from(file, "web.secret_key")
     except ValueError as error:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 from trendbot import addresses, compose, tokens
 from trendbot.errors import (
     AddressError,
-    TokenError,
+    TokenSpent,
     TransportError,
     TrendbotError,
     UnknownSubscriber,
@@ -63,8 +63,13 @@ class Doorway:
     transport: Callable[[], Transport]
     site: Site
     mail: MailSection
-    secret: str
+    secrets: tuple[str, ...]
     now: Callable[[], datetime]
+
+    @property
+    def secret(self) -> str:
+        """What signs."""
+        return self.secrets[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +184,12 @@ def _confirmation(door: Doorway, subscriber: Subscriber, token: str, not_before:
     return Mail(subscriber.id, box, email, message_id, message, not_before)
 
 
-def confirm(engine: Engine, secret: str, token: str, now: datetime) -> Subscriber:
+def confirm(engine: Engine, secrets: tuple[str, ...], token: str, now: datetime) -> Subscriber:
     """Make the subscriber whose confirmation token this is active. Raises TokenError."""
-    subject = tokens.verify_timed(secret, tokens.CONFIRM, token, CONFIRM_WITHIN, now)
+    subject = tokens.verify_timed(secrets, tokens.CONFIRM, token, CONFIRM_WITHIN, now)
     with engine.begin() as conn:
         if not subscribers.confirm(conn, int(subject), tokens.digest_of(token), now):
-            raise TokenError(
+            raise TokenSpent(
                 "this link no longer counts: it was used, or followed by a newer one, or its "
                 "address was taken off the list; who is not subscribed may sign up again"
             )

@@ -1,5 +1,8 @@
 """Tokens for mailed links: signed, one salt per purpose, so that none opens another's door.
 
+Signed with one secret, read with any of several, the newest first: a changed key leaves
+the links in mails that are out there alive.
+
 A token is `subject.signature` or `subject.time.signature`: letters, digits, `_`, `-` and
 `.`, at most 70 of them, so that it fits one quoted-printable line (RFC 2045 section 6.7).
 """
@@ -7,6 +10,7 @@ A token is `subject.signature` or `subject.time.signature`: letters, digits, `_`
 import hashlib
 import hmac
 import re
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TypedDict
@@ -15,10 +19,15 @@ from itsdangerous import BadData, Signer, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 from itsdangerous.signer import SigningAlgorithm
 
-from trendbot.errors import SettingsError, TokenError
+from trendbot.errors import SettingsError, TokenError, TokenSpent
 
+# With a time in them, and good for a while.
 CONFIRM = "confirm"
+EXPORT = "export"
+ERASE = "erase"
+# For ever: they stand in every digest.
 UNSUBSCRIBE = "unsubscribe"
+PREFERENCES = "preferences"
 
 LONGEST = 70
 _TOKEN = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST}}}")
@@ -31,13 +40,13 @@ def sign(secret: str, purpose: str, subject: str) -> str:
     return _signer(secret, purpose).sign(_checked(subject)).decode("ascii")
 
 
-def verify(secret: str, purpose: str, token: str) -> str:
-    """The subject of a token of `sign`. Raises TokenError."""
+def verify(secrets: tuple[str, ...], purpose: str, token: str) -> str:
+    """The subject of a token of `sign` with any of `secrets`. Raises TokenError."""
     _check_form(token)
-    try:
-        return _signer(secret, purpose).unsign(token).decode("ascii")
-    except BadData as error:
-        raise TokenError(_FOREIGN) from error
+    for secret in secrets:
+        with suppress(BadData):
+            return _signer(secret, purpose).unsign(token).decode("ascii")
+    raise TokenError(_FOREIGN)
 
 
 def sign_timed(secret: str, purpose: str, subject: str, now: datetime) -> str:
@@ -45,19 +54,29 @@ def sign_timed(secret: str, purpose: str, subject: str, now: datetime) -> str:
     return _Timed(secret, purpose, now).sign(_checked(subject)).decode("ascii")
 
 
-def verify_timed(secret: str, purpose: str, token: str, max_age: timedelta, now: datetime) -> str:
-    """The subject of a token of `sign_timed` not older than `max_age`. Raises TokenError.
+def verify_timed(
+    secrets: tuple[str, ...], purpose: str, token: str, max_age: timedelta, now: datetime
+) -> str:
+    """The subject of a token of `sign_timed` not older than `max_age`.
 
     One from the future counts as new: only we can make it, on a host whose clock is ahead.
+    Raises TokenError, and TokenSpent for one that is too old.
     """
     _check_form(token)
-    try:
-        subject, made_at = _Timed(secret, purpose, now).unsign(token, return_timestamp=True)
-    except BadData as error:
-        raise TokenError(_FOREIGN) from error
+    for secret in secrets:
+        with suppress(BadData):
+            subject, made_at = _Timed(secret, purpose, now).unsign(token, return_timestamp=True)
+            break
+    else:
+        raise TokenError(_FOREIGN)
     if now - made_at > max_age:
-        raise TokenError("this link is too old; ask for a new one")
+        raise TokenSpent("this link is too old; ask for a new one")
     return subject.decode("ascii")
+
+
+def keyed_hash(secret: str, purpose: str, value: str) -> str:
+    """What stands for `value` where it must not be readable: 43 letters, digits, `_`, `-`."""
+    return _signer(secret, purpose).get_signature(value.encode()).decode("ascii")
 
 
 def digest_of(token: str) -> str:

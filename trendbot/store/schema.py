@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0003"
+REVISION = "0004"
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -178,6 +178,10 @@ subscribers = Table(
     Column("left_at", UTCDateTime),
     Column("confirm_hash", String(64), nullable=False, default=""),  # of the open token
     Column("confirm_sent_at", UTCDateTime),
+    Column("hour", Integer),  # of the day, 0 to 23, for mail; null: as soon as it is made
+    Column("timezone", String(64), nullable=False, default=""),  # of the hour; "" is the site's
+    Column("paused_until", Date),  # the first day on which mail comes again
+    Column("fewer", Text, nullable=False, default=""),  # categories, written as topics are
     Index("ix_subscribers_status_cadence", "status", "cadence"),
 )
 
@@ -220,6 +224,27 @@ deliveries = Table(
     # No index over what changes, and room on each page: a change of state then touches one
     # page and no index (PostgreSQL's heap-only tuples), which halves the write-ahead log.
     postgresql_with={"fillfactor": 60},
+)
+
+# Mails that are no digest and wait to be sent; a row is deleted when its mail is done with.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(12), nullable=False),
+    Column("subscriber_id", Id, ForeignKey("subscribers.id"), nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("next_at", UTCDateTime, nullable=False, index=True),  # taking one moves it on
+    Column("attempts", Integer, nullable=False, default=0),
+    UniqueConstraint("kind", "subscriber_id"),
+)
+
+# How often something may be asked: a bucket that leaks, as the moment it will be full again.
+limits = Table(
+    "limits",
+    metadata,
+    Column("key", String(80), primary_key=True),  # never an address, but a keyed hash of it
+    Column("full_at", UTCDateTime, nullable=False),
 )
 
 # One row: what left lately, for limits that hold across processes and restarts.
