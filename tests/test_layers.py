@@ -12,7 +12,17 @@ PACKAGE = Path(__file__).parent.parent / "trendbot"
 LAYERS = (
     ("", "errors", "folders", "model"),
     (
-        *("addresses", "answers", "compose", "due", "envelope", "forms", "hotpapers", "letter"),
+        *(
+            "addresses",
+            "answers",
+            "categories",
+            "compose",
+            "due",
+            "envelope",
+            "forms",
+            "hotpapers",
+            "letter",
+        ),
         *("links", "ranking", "replies", "settings", "tex", "text", "tokens", "wording"),
     ),
     ("fetch", "context", "jobs", "owner", "sources", "signals", "transports", "store"),
