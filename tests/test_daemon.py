@@ -23,6 +23,7 @@ from trendbot.errors import SettingsError, SignalError, SourceError
 from trendbot.model import Cadence, Paper, Post, Reading, Status
 from trendbot.settings import Settings, Web
 from trendbot.store import books, subscribers
+from trendbot.web import server
 
 
 @dataclass
@@ -260,13 +261,12 @@ def test_sending_is_left_to_workers_as_long_as_one_lives(
 
 
 def healthz(app: App) -> tuple[int, str]:
-    server, thread, port = daemon.start_web(app)
+    web = server.start(app)
     try:
-        answer = requests.get(f"http://127.0.0.1:{port}/healthz", timeout=20)
+        answer = requests.get(f"http://127.0.0.1:{web.port}/healthz", timeout=20)
         return answer.status_code, answer.text
     finally:
-        server.should_exit = True
-        thread.join()
+        assert web.stop(within=20)
 
 
 class Broken:
@@ -295,4 +295,4 @@ def test_a_port_in_use_is_a_clear_error(app: App) -> None:
         port = taken.getsockname()[1]
         app.settings = app.settings.model_copy(update={"web": Web(port=port)})
         with pytest.raises(SettingsError, match=f"port {port}"):
-            daemon.start_web(app)
+            server.start(app)

@@ -8,25 +8,24 @@ they find what is missing and nothing twice.
 import logging
 import os
 import signal
-import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from types import FrameType
 
-import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from trendbot import deliver, due, jobs, pipeline
 from trendbot.app import App
 from trendbot.collect import collect, collect_papers
-from trendbot.errors import SettingsError, TrendbotError
+from trendbot.errors import TrendbotError
 from trendbot.model import Cadence
 from trendbot.store import digests, runs
 from trendbot.store.engine import explain
 from trendbot.terminal import begin_log
-from trendbot.web.ops import create
+from trendbot.web import server
 
 RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
@@ -51,16 +50,17 @@ def serve(app: App) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    web, web_thread, _ = start_web(app)
+    web = server.start(app)
     at_work = threading.Lock()
     scheduler = _start_scheduler(app, stopping, at_work)
     log.info("asking %s, mailing by %s", asked or "nobody", type(app.transport).__name__)
     stopping.wait()
     log.info("stopping")
     scheduler.shutdown(wait=False)
+    deadline = time.monotonic() + STOP_WITHIN
     finished = at_work.acquire(timeout=STOP_WITHIN)
-    web.should_exit = True
-    web_thread.join(timeout=1)
+    if not web.stop(within=max(1.0, deadline - time.monotonic())):
+        log.warning("requests were still being answered")
     if not finished:
         log.warning("what was begun did not end in time; the next start goes on from there")
         logging.shutdown()
@@ -169,21 +169,3 @@ def _start_scheduler(
     )
     scheduler.start()
     return scheduler
-
-
-def start_web(app: App) -> tuple[uvicorn.Server, threading.Thread, int]:
-    """Answer HTTP on a thread of its own; returns the port it got. Raises SettingsError."""
-    web = app.settings.web
-    try:
-        family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
-        listener = socket.create_server((web.host, web.port), family=family)
-    except OSError as error:
-        raise SettingsError(
-            f"web.host, web.port: cannot listen on {web.host} port {web.port}: {error.strerror}"
-        ) from error
-    port = listener.getsockname()[1]
-    log.info("listening on http://%s:%d", web.host, port)
-    server = uvicorn.Server(uvicorn.Config(create(app), log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],), name="web", daemon=True)
-    thread.start()
-    return server, thread, port

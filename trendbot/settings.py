@@ -11,6 +11,7 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from datetime import time, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Literal, TypeVar
@@ -65,9 +66,19 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is no address; write 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
+        ) from None
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
+Network = Annotated[str, AfterValidator(_network)]
 Secrets = tuple[SecretStr, ...]
 
 
@@ -183,6 +194,7 @@ class Web(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    trusted_proxies: tuple[Network, ...] = ()
     secret_key: SecretStr = SecretStr("")
     former_secret_keys: Secrets = ()
     limits: Limits = Limits()

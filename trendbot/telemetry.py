@@ -43,6 +43,8 @@ _BUCKETS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0),
 )
+# A page from the shelf takes a tenth of a millisecond, a search some ten.
+_ANSWER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,22 @@ class Telemetry:
             "Runs of this process that ended because the mail server refused us.",
             registry=registry,
         )
+        self._answers = Histogram(
+            "trendbot_request_seconds",
+            "From a request's headers to the end of its answer.",
+            ["route", "status"],
+            buckets=_ANSWER_BUCKETS,
+            registry=registry,
+        )
         registry.register(_Standing(engine))
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count an answer of the web: the template of its route, its status and how long it took.
+
+        A status of 0 is a client that left before.
+        """
+        kind = f"{status // 100}xx" if status else "left"
+        self._answers.labels(route, kind).observe(seconds)
 
     def watch(self, _digest: Digest, settled: Sequence[Settlement]) -> None:
         """Count what was written down; a `watch` of `deliver.Dispatch`."""

@@ -8,9 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 
 from tests.digests import MADE
-from trendbot import daemon
 from trendbot.app import App
 from trendbot.settings import Settings, Web
+from trendbot.web import server
 
 
 @pytest.fixture
@@ -19,12 +19,11 @@ def app(engine: Engine, tmp_path: Path) -> App:
 
 
 def test_prometheus_reads_the_figures(app: App) -> None:
-    server, thread, port = daemon.start_web(app)
+    web = server.start(app)
     try:
-        answer = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=20)
+        answer = requests.get(f"http://127.0.0.1:{web.port}/metrics", timeout=20)
     finally:
-        server.should_exit = True
-        thread.join()
+        assert web.stop(within=20)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
     families = {family.name for family in text_string_to_metric_families(answer.text)}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812  # a digest's own date is called date
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from trendbot.model import Cadence, DeliveryState
 from trendbot.store.deliveries import RETRYABLE
@@ -62,6 +62,12 @@ def last_rest(conn: Connection, digest_id: int) -> timedelta | None:
         select(digests.c.stopped_at, digests.c.resume_at).where(digests.c.id == digest_id)
     ).one()
     return None if row.resume_at is None else row.resume_at - row.stopped_at
+
+
+def is_stopped(conn: Connection) -> bool:
+    """Whether a digest of which something could be sent rests because the server refused us."""
+    resting = (digests.c.stopped != "") & digests.c.closed.is_(None)
+    return bool(conn.scalar(select(exists().where(resting))))
 
 
 def go_on(conn: Connection, digest_id: int) -> None:

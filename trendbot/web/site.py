@@ -1,0 +1,52 @@
+"""The only wiring of the web: the routers, and the layers before them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+
+from trendbot.app import App
+from trendbot.web import ops, views
+from trendbot.web.failures import HANDLERS, unforeseen
+from trendbot.web.guard import Guard, Journal, Shield
+from trendbot.web.shelf import Shelf
+
+THREADS = 12  # endpoints at once: fewer than the connections to PostgreSQL a process keeps
+
+
+def create(app: App, shelf_seconds: float = 5.0) -> FastAPI:
+    """The web application over `app`; it keeps public pages for `shelf_seconds`."""
+    base_url = app.settings.site.base_url
+    site = FastAPI(
+        title=app.settings.site.name,
+        root_path=views.root_of(app),  # works whether or not the proxy takes it away
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # it would redirect to whatever Host the client names
+        lifespan=_lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # spans hold paths
+        exception_handlers=HANDLERS,
+        # Outermost first. Only the last handler takes what nobody foresaw, outside of the
+        # framework, which would raise it again to the server's log.
+        middleware=[
+            Middleware(Journal, app.telemetry.answered),
+            Middleware(Shield, base_url),
+            Middleware(ExceptionMiddleware, {**HANDLERS, Exception: unforeseen}),
+            Middleware(Guard, base_url),
+            Middleware(Shelf, shelf_seconds),
+        ],
+    )
+    site.state.trendbot = app
+    for router in (ops.router,):
+        site.include_router(router)
+    return site
+
+
+@asynccontextmanager
+async def _lifespan(_site: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
