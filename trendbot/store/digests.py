@@ -65,26 +65,46 @@ def shown(conn: Connection, cadence: Cadence, before: Date) -> dict[int, float]:
     return {row.paper_id: row.score for row in rows}
 
 
-def _first(conn: Connection, condition: ColumnElement[bool]) -> Digest | None:
-    query = select(digests).where(condition).order_by(digests.c.date.desc()).limit(1)
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        return None
-    entries = conn.execute(
+def newest(conn: Connection, condition: ColumnElement[bool], limit: int) -> list[Digest]:
+    """Up to `limit` digests for which `condition` holds, the newest first; in two queries."""
+    query = select(digests).where(condition).order_by(digests.c.date.desc(), digests.c.id.desc())
+    rows = conn.execute(query.limit(limit)).all()
+    entries: dict[int, list[RankedPaper]] = {row.id: [] for row in rows}
+    for entry in conn.execute(
         select(digest_papers)
-        .where(digest_papers.c.digest_id == row.id)
-        .order_by(digest_papers.c.rank)
+        .where(digest_papers.c.digest_id.in_(entries))
+        .order_by(digest_papers.c.digest_id, digest_papers.c.rank)
+    ):
+        entries[entry.digest_id].append(ranked(entry))
+    return [
+        Digest(
+            id=row.id,
+            cadence=Cadence(row.cadence),
+            date=row.date,
+            since=row.since,
+            until=row.until,
+            counted_at=row.counted_at,
+            made_at=row.made_at,
+            papers=tuple(entries[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def ranked(row: Row[*tuple[Any, ...]]) -> RankedPaper:
+    """The paper and its place, from a row of digest_papers."""
+    return RankedPaper(
+        rank=row.rank,
+        paper=_from_json(row.paper),
+        score=row.score,
+        retweets=row.retweets,
+        favorites=row.favorites,
+        signals={name: Tally(*counts) for name, counts in row.signals.items()},
     )
-    return Digest(
-        id=row.id,
-        cadence=Cadence(row.cadence),
-        date=row.date,
-        since=row.since,
-        until=row.until,
-        counted_at=row.counted_at,
-        made_at=row.made_at,
-        papers=tuple(_entry(entry) for entry in entries),
-    )
+
+
+def _first(conn: Connection, condition: ColumnElement[bool]) -> Digest | None:
+    return next(iter(newest(conn, condition, 1)), None)
 
 
 def _row(digest_id: int, paper_id: int, entry: RankedPaper) -> dict[str, object]:
@@ -101,17 +121,6 @@ def _row(digest_id: int, paper_id: int, entry: RankedPaper) -> dict[str, object]
         },
         "paper": _to_json(entry.paper),
     }
-
-
-def _entry(row: Row[*tuple[Any, ...]]) -> RankedPaper:
-    return RankedPaper(
-        rank=row.rank,
-        paper=_from_json(row.paper),
-        score=row.score,
-        retweets=row.retweets,
-        favorites=row.favorites,
-        signals={name: Tally(*counts) for name, counts in row.signals.items()},
-    )
 
 
 def _to_json(paper: Paper) -> dict[str, object]:

@@ -1,0 +1,158 @@
+"""What digests there are and what was in them: for all who read, follow and look back."""
+
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812  # a digest's own date is called date
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, case, extract, func, or_, select, true
+
+from trendbot.model import Cadence, Digest, Paper, RankedPaper
+from trendbot.store import digests as frozen
+from trendbot.store import papers
+from trendbot.store.schema import digest_papers, digests, paper_categories
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A digest without its papers: where it stands in the archive, and how many it has."""
+
+    cadence: Cadence
+    date: Date
+    since: Date
+    until: Date
+    made_at: datetime
+    papers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """One digest's entry of a paper."""
+
+    cadence: Cadence
+    date: Date
+    rank: int
+    score: float
+    retweets: int
+    favorites: int
+
+
+def latest(
+    conn: Connection, cadence: Cadence | None = None, limit: int = 1, before: Date | None = None
+) -> list[Digest]:
+    """The newest digests with their papers, newest first, of dates before `before` if given."""
+    return frozen.newest(conn, _of(cadence) & (digests.c.date < (before or Date.max)), limit)
+
+
+def neighbours(conn: Connection, cadence: Cadence, date: Date) -> tuple[Date | None, Date | None]:
+    """The dates of the digests of `cadence` just before and just after `date`, if any."""
+    before = select(func.max(digests.c.date)).where(_of(cadence), digests.c.date < date)
+    after = select(func.min(digests.c.date)).where(_of(cadence), digests.c.date > date)
+    row = conn.execute(select(before.scalar_subquery(), after.scalar_subquery())).one()
+    return row[0], row[1]
+
+
+def filed(
+    conn: Connection,
+    cadence: Cadence | None,
+    limit: int,
+    offset: int = 0,
+    since: Date | None = None,
+    until: Date | None = None,
+) -> list[Filed]:
+    """The digests dated from `since` to `until`, both included, newest first."""
+    counted = select(func.count()).where(digest_papers.c.digest_id == digests.c.id)
+    rows = conn.execute(
+        select(digests, counted.scalar_subquery().label("papers"))
+        .where(_of(cadence), digests.c.date.between(since or Date.min, until or Date.max))
+        .order_by(digests.c.date.desc(), digests.c.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return [
+        Filed(Cadence(row.cadence), row.date, row.since, row.until, row.made_at, row.papers)
+        for row in rows
+    ]
+
+
+def years(conn: Connection) -> list[int]:
+    """The years that have a digest, newest first."""
+    year = extract("year", digests.c.date).label("year")
+    return [int(found) for found in conn.scalars(select(year).distinct().order_by(year.desc()))]
+
+
+def appearances(conn: Connection, paper_id: int) -> list[Appearance]:
+    """The digests a paper was in, newest first."""
+    entry = digest_papers.c
+    rows = conn.execute(
+        select(digests.c.cadence, digests.c.date, entry.rank, entry.score)
+        .add_columns(entry.retweets, entry.favorites)
+        .join(digest_papers, entry.digest_id == digests.c.id)
+        .where(entry.paper_id == paper_id)
+        .order_by(digests.c.date.desc(), digests.c.id.desc())
+    )
+    return [Appearance(Cadence(row.cadence), *row[1:]) for row in rows]
+
+
+def of_category(
+    conn: Connection, category: str, limit: int, offset: int = 0
+) -> list[tuple[Cadence, Date, RankedPaper]]:
+    """The papers digests had in a category or a whole archive ("cs"), newest first.
+
+    Each paper once, as it stood in the newest digest it was in, of several that day in the
+    daily one; primary or not.
+    """
+    mine = select(paper_categories.c.paper_id).where(_within(category))
+    entry = digest_papers.c
+    newest_first = (digests.c.date.desc(), _DAILY_FIRST, digests.c.id.desc())
+    place = func.row_number().over(partition_by=entry.paper_id, order_by=newest_first)
+    placed = (
+        select(entry.digest_id, entry.rank, place.label("place"))
+        .join(digests, digests.c.id == entry.digest_id)
+        .where(entry.paper_id.in_(mine))
+        .subquery()
+    )
+    # Only the entries of the page are read whole: their papers are the bulk of the table.
+    same = (placed.c.digest_id == entry.digest_id) & (placed.c.rank == entry.rank)
+    rows = conn.execute(
+        select(digest_papers, digests.c.cadence, digests.c.date)
+        .join(placed, same)
+        .join(digests, digests.c.id == entry.digest_id)
+        .where(placed.c.place == 1)
+        .order_by(*newest_first, entry.rank)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [(Cadence(row.cadence), row.date, frozen.ranked(row)) for row in rows]
+
+
+def categories(conn: Connection) -> dict[str, int]:
+    """How many papers of each category, primary or not, any digest had."""
+    shown = select(digest_papers.c.paper_id)
+    rows = conn.execute(
+        select(paper_categories.c.category, func.count())
+        .where(paper_categories.c.paper_id.in_(shown))
+        .group_by(paper_categories.c.category)
+    )
+    return dict(tuple(row) for row in rows)
+
+
+def find_paper(conn: Connection, id: str) -> tuple[int, Paper] | None:
+    """A paper and its id in the store, by its arXiv id ("2106.06561") or its key ("source:id")."""
+    if not id.isprintable():  # PostgreSQL takes no NUL, not even to look for
+        return None
+    key = id if ":" in id else f"arxiv:{id}"
+    for paper_id, paper in papers.by_id(conn, papers.ids_of(conn, [key]).values()).items():
+        return paper_id, paper
+    return None
+
+
+_DAILY_FIRST = case({Cadence.DAILY: 0, Cadence.WEEKLY: 1}, value=digests.c.cadence, else_=2)
+
+
+def _of(cadence: Cadence | None) -> ColumnElement[bool]:
+    return true() if cadence is None else digests.c.cadence == cadence
+
+
+def _within(category: str) -> ColumnElement[bool]:
+    named = paper_categories.c.category
+    return or_(named == category, named.startswith(f"{category}.", autoescape=True))
