@@ -7,22 +7,24 @@ from bs4 import BeautifulSoup
 from hypothesis import strategies as st
 
 from trendbot import compose, tokens
-from trendbot.model import Digest
+from trendbot.model import Digest, Segment
 from trendbot.settings import MailSection, Site
 
 SITE = Site(name="Paper Post", base_url="https://papers.example.org/t", postal_address="1 Road")
 MAIL = MailSection(sender="Paper Post <digest@example.org>", reply_to="editor@example.org")
 TOKEN = tokens.sign("secret", tokens.UNSUBSCRIBE, "42")
+PREFERENCES = tokens.sign("secret", tokens.PREFERENCES, "42")
 MESSAGE_ID = "<abc@example.org>"
+EVERYTHING = Segment()
 
 HOSTILE = st.sampled_from(
     [
         "Break\r\nBcc: eve@example.org\r\n\r\nbody",
-        "user\u202egnp.exe \u2066x\u2069 \u2028 \x00\x1a\x1b[31m \x85",
+        "user\u202egnp.exe \u2066x\u2069 \u2028 \x00\x1a\x1b\x1b[31m \x85",
         "<script>alert(1)</script><img src=x onerror=alert(1)>",
         "\"><a href='javascript:alert(1)'>x</a> {{ 7*7 }} {% raw %}",
         "=?utf-8?q?hidden?= =?utf-8?b?aGlkZGVu?= =1A =\r\n",
-        "=1A =3D =_trendbot --=_trendbot--",
+        "=1A =1B =3D =_trendbot --=_trendbot--",
         "מאמר על למידה 👩‍🔬 論文 статья",
         "$\\alpha$ \\emph{TeX} \\input{x} $\\frac{1}{2}$",
         "word" * 1250,
@@ -39,10 +41,10 @@ HOSTILE = st.sampled_from(
 
 
 def mail_of(
-    made: Digest, topics: tuple[str, ...] = (), recipient: str = "ann@example.com"
+    made: Digest, segment: Segment = EVERYTHING, recipient: str = "ann@example.com"
 ) -> bytes:
-    composed = compose.render(made, topics, SITE, MAIL)
-    return compose.personalise(composed, recipient, MESSAGE_ID, TOKEN)
+    composed = compose.render(made, segment, SITE, MAIL)
+    return compose.personalise(composed, recipient, MESSAGE_ID, TOKEN, PREFERENCES)
 
 
 def parse(raw: bytes) -> EmailMessage:

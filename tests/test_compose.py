@@ -4,6 +4,7 @@ import re
 from datetime import date
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
+from email.message import EmailMessage
 
 import pytest
 from bs4 import BeautifulSoup
@@ -15,6 +16,7 @@ from tests.mails import (
     HOSTILE,
     MAIL,
     MESSAGE_ID,
+    PREFERENCES,
     SITE,
     TOKEN,
     assert_harmless,
@@ -25,7 +27,8 @@ from tests.mails import (
 )
 from trendbot import compose, text, tokens
 from trendbot.errors import HeaderError
-from trendbot.model import Cadence
+from trendbot.model import Cadence, Digest, Segment, Taste
+from trendbot.notice_letters import Kind
 from trendbot.settings import MailSection, Site
 
 
@@ -52,8 +55,10 @@ def test_the_headers() -> None:
 
 def test_one_click_is_promised_only_where_it_is_safe() -> None:
     site = Site(base_url="http://localhost:8080")
-    composed = compose.render(digest(ranked(1)), (), site, MAIL)
-    message = parse(compose.personalise(composed, "ann@example.com", MESSAGE_ID, TOKEN))
+    composed = compose.render(digest(ranked(1)), Segment(), site, MAIL)
+    message = parse(
+        compose.personalise(composed, "ann@example.com", MESSAGE_ID, TOKEN, PREFERENCES)
+    )
     assert message["List-Unsubscribe-Post"] is None
     assert f"<http://localhost:8080/unsubscribe/{TOKEN}>" in message["List-Unsubscribe"]
     assert message["List-Id"] == "<trendbot.localhost>"
@@ -82,6 +87,7 @@ def test_both_parts_say_the_same() -> None:
     links = {str(link["href"]) for link in soup.find_all("a")}
     assert links == set(re.findall(r"https://\S+", plain))
     assert f"https://papers.example.org/t/unsubscribe/{TOKEN}" in links
+    assert f"https://papers.example.org/t/preferences/{PREFERENCES}" in links
 
 
 def test_the_html_is_one_document_with_headings_in_order() -> None:
@@ -92,9 +98,9 @@ def test_the_html_is_one_document_with_headings_in_order() -> None:
 
 
 def test_recipients_differ_only_in_their_slots() -> None:
-    composed = compose.render(digest(ranked(1)), (), SITE, MAIL)
-    one = ("ann@example.com", "<a1@example.org>", "1.aaa")
-    other = ("bo.ray@mail.example.net", "<b2@example.org>", "22.b-b_b")
+    composed = compose.render(digest(ranked(1)), Segment(), SITE, MAIL)
+    one = ("ann@example.com", "<a1@example.org>", "1.aaa", "1.ppp")
+    other = ("bo.ray@mail.example.net", "<b2@example.org>", "22.b-b_b", "22.p-p_p")
     left, right = (compose.personalise(composed, *values) for values in (one, other))
     for mine, theirs in zip(one, other, strict=True):
         left = left.replace(mine.encode(), theirs.encode())
@@ -105,11 +111,12 @@ def test_a_slot_in_a_body_stands_on_a_line_of_its_own() -> None:
     raw = mail_of(digest(ranked(1)))
     _, _, bodies = raw.partition(b"\r\n\r\n")
     lines = bodies.split(b"\r\n")
-    places = [place for place, line in enumerate(lines) if TOKEN.encode() in line]
-    assert len(places) == 2
-    for place in places:
-        assert lines[place] == TOKEN.encode() + b"="
-        assert lines[place - 1].endswith(b"=")
+    for token in (TOKEN.encode(), PREFERENCES.encode()):
+        places = [place for place, line in enumerate(lines) if token in line]
+        assert len(places) == 2
+        for place in places:
+            assert lines[place] == token + b"="
+            assert lines[place - 1].endswith(b"=")
 
 
 def test_the_same_digest_gives_the_same_bytes() -> None:
@@ -139,8 +146,8 @@ def test_topics(topics: tuple[str, ...], categories: tuple[str, ...], matching: 
 
 def test_a_segment_keeps_the_ranks_of_the_digest() -> None:
     made = digest(ranked(1), ranked(2, "On sets", categories=("math.LO",)), ranked(3))
-    assert [one.rank for one in compose.papers_for(made, ("math",))] == [2]
-    plain = body(parse(mail_of(made, ("math",))), "plain")
+    assert [one.rank for one in compose.papers_for(made, Segment(("math",)))] == [2]
+    plain = body(parse(mail_of(made, Segment(("math",)))), "plain")
     assert "2. On sets" in plain
     assert "1. A plain title" not in plain
     assert "the 1 in your topics: math" in " ".join(plain.split())
@@ -202,9 +209,12 @@ def test_a_message_id_does_not_change_with_versions() -> None:
     ],
 )
 def test_nothing_but_its_kind_fills_a_slot(recipient: str, message_id: str, token: str) -> None:
-    composed = compose.render(digest(ranked(1)), (), SITE, MAIL)
+    composed = compose.render(digest(ranked(1)), Segment(), SITE, MAIL)
     with pytest.raises(HeaderError, match="cannot stand"):
-        compose.personalise(composed, recipient, message_id, token)
+        compose.personalise(composed, recipient, message_id, token, PREFERENCES)
+    if token != TOKEN:
+        with pytest.raises(HeaderError, match="cannot stand"):
+            compose.personalise(composed, recipient, message_id, TOKEN, token)
 
 
 @pytest.mark.parametrize(
@@ -225,8 +235,8 @@ def test_senders(sender: str, address: str | None) -> None:
             compose.envelope_sender(sender)
         return
     assert compose.envelope_sender(sender) == address
-    composed = compose.render(digest(ranked(1)), (), SITE, MailSection(sender=sender))
-    raw = compose.personalise(composed, "ann@example.com", MESSAGE_ID, TOKEN)
+    composed = compose.render(digest(ranked(1)), Segment(), SITE, MailSection(sender=sender))
+    raw = compose.personalise(composed, "ann@example.com", MESSAGE_ID, TOKEN, PREFERENCES)
     assert_wire_form(raw)
     (author,) = parse(raw)["From"].addresses
     assert author.addr_spec == address
@@ -251,7 +261,7 @@ def test_senders(sender: str, address: str | None) -> None:
 )
 def test_senders_that_are_none(sender: str) -> None:
     with pytest.raises(HeaderError, match=r"mail\.sender"):
-        compose.render(digest(ranked(1)), (), SITE, MailSection(sender=sender))
+        compose.render(digest(ranked(1)), Segment(), SITE, MailSection(sender=sender))
 
 
 @pytest.mark.parametrize(
@@ -269,7 +279,7 @@ def test_senders_that_are_none(sender: str) -> None:
 )
 def test_a_base_url_that_would_break_headers_is_refused(base_url: str) -> None:
     with pytest.raises(HeaderError, match=r"site\.base_url"):
-        compose.render(digest(ranked(1)), (), Site(base_url=base_url), MAIL)
+        compose.render(digest(ranked(1)), Segment(), Site(base_url=base_url), MAIL)
 
 
 @settings(deadline=None)
@@ -293,11 +303,12 @@ def test_no_name_of_the_site_breaks_a_mail(name: str, postal_address: str) -> No
         base_url="https://[2001:db8::1]:8443/t",
         postal_address=postal_address[:300],
     )
-    composed = compose.render(digest(ranked(1)), (), site, MAIL)
-    raw = compose.personalise(composed, "ann@example.com", MESSAGE_ID, TOKEN)
+    composed = compose.render(digest(ranked(1)), Segment(), site, MAIL)
+    raw = compose.personalise(composed, "ann@example.com", MESSAGE_ID, TOKEN, PREFERENCES)
     assert_wire_form(raw)
     message = parse(raw)
     assert body(message, "plain").count(TOKEN) == 1
+    assert body(message, "plain").count(PREFERENCES) == 1
     assert_harmless(body(message, "html"))
     assert re.fullmatch(r"<[a-z0-9.-]+>", message["List-Id"])
     assert message["Bcc"] is None
@@ -306,7 +317,7 @@ def test_no_name_of_the_site_breaks_a_mail(name: str, postal_address: str) -> No
 def test_a_confirmation_asks_and_says_who_asks() -> None:
     token = tokens.sign_timed("secret", tokens.CONFIRM, "42", MADE)
     message_id = compose.message_id_of("secret", token, MAIL.sender)
-    raw = compose.confirmation("ann@example.com", token, message_id, SITE, MAIL, MADE)
+    raw = compose.notice(Kind.CONFIRM, "ann@example.com", token, message_id, SITE, MAIL, MADE)
     assert_wire_form(raw)
     message = parse(raw)
     assert message["To"] == "ann@example.com"
@@ -323,3 +334,95 @@ def test_a_confirmation_asks_and_says_who_asks() -> None:
         assert "1 Road" in content
         assert "ann@example.com" not in content
     assert_harmless(body(message, "html"))
+
+
+WISHES = st.lists(st.sampled_from(["cs", "cs.LG", "cs.CV", "math", "q-bio.QM"]), max_size=3)
+CATEGORIES = st.lists(st.sampled_from(["cs.LG", "cs.CV", "math.LO", "q-bio.QM"]), max_size=3)
+
+
+@given(WISHES, WISHES, st.lists(CATEGORIES, max_size=20))
+def test_of_what_is_wanted_less_the_best_third_stays(
+    topics: list[str], fewer: list[str], categories: list[list[str]]
+) -> None:
+    papers = [ranked(place, categories=tuple(of)) for place, of in enumerate(categories, 1)]
+    made = digest(*papers)
+    found = compose.papers_for(made, Segment(tuple(topics)))
+    shown = compose.papers_for(made, Segment(tuple(topics), tuple(fewer)))
+    less = [
+        one
+        for one in found
+        if {*one.paper.categories[:1], *(name[:-3] for name in one.paper.categories[:1])}
+        & set(fewer)
+    ]
+    stays = less[: (len(less) + 2) // 3]
+    assert shown == tuple(one for one in found if one not in less or one in stays)
+    assert bool(shown) == bool(found)  # so that the audience depends on the topics alone
+
+
+@pytest.mark.parametrize(
+    ("topics", "fewer", "said"),
+    [
+        ((), (), "The 7 papers with the most retweets and favorites."),
+        ((), ("cs.CV",), "and favorites, 3, with fewer of cs.CV."),
+        (("cs",), ("cs.CV",), "the 3 in your topics: cs, with fewer of cs.CV."),
+    ],
+)
+def test_a_mail_says_what_there_is_fewer_of(
+    topics: tuple[str, ...], fewer: tuple[str, ...], said: str
+) -> None:
+    made = digest(ranked(1), *(ranked(place, categories=("cs.CV",)) for place in range(2, 8)))
+    message = parse(mail_of(made, Segment(topics, fewer)))
+    soup = BeautifulSoup(body(message, "html"), "html.parser")
+    assert said in " ".join(body(message, "plain").split())
+    assert said in " ".join(soup.get_text(" ").split())
+
+
+def welcome(latest: Digest | None, taste: Taste) -> EmailMessage:
+    composed = compose.welcome(latest, taste, SITE, MAIL, MADE)
+    slots = ("ann@example.com", MESSAGE_ID, TOKEN, PREFERENCES)
+    raw = compose.personalise(composed, *slots)
+    assert_wire_form(raw)
+    assert_harmless(body(parse(raw), "html"))
+    return parse(raw)
+
+
+def test_a_newcomer_is_greeted_with_the_latest_digest() -> None:
+    made = digest(ranked(1), ranked(2, "On sets", categories=("math.LO",)))
+    taste = Taste(Cadence.WEEKLY, ("math",), hour=7, timezone="Europe/Berlin")
+    message = welcome(made, taste)
+    assert message["Subject"] == "Welcome to Paper Post: its daily digest, 20 Nov 2026"
+    assert message["Date"] == "Sat, 21 Nov 2026 06:30:00 +0000"
+    assert message["Feedback-ID"] == "20261121:weekly:welcome:paper-post"
+    assert message["List-Archive"] == "<https://papers.example.org/t/digests/daily/2026-11-20>"
+    assert message["List-Unsubscribe"].startswith(f"<{SITE.base_url}/unsubscribe/{TOKEN}>")
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    for kind in ("plain", "html"):
+        content = " ".join(body(message, kind).split())
+        assert "You are subscribed to the weekly digest of Paper Post. This is the" in content
+        assert "the next one comes after Sunday, from 07:00 on (Europe/Berlin)." in content
+        assert "On sets" in content
+        assert "A plain title" not in content
+        assert f"/preferences/{PREFERENCES}" in content
+
+
+@pytest.mark.parametrize("latest", [None, digest(ranked(1))], ids=["none", "none of it wanted"])
+def test_a_newcomer_is_greeted_without_a_digest(latest: Digest | None) -> None:
+    message = welcome(latest, Taste(topics=("math",), hour=7))
+    assert message["Subject"] == "Welcome to Paper Post"
+    assert message["Feedback-ID"] == "20261121:daily:welcome:paper-post"
+    assert message["List-Archive"] == "<https://papers.example.org/t/archive>"
+    for kind in ("plain", "html"):
+        content = " ".join(body(message, kind).split())
+        assert "There is no digest for you yet" in content
+        assert "after the next day with new papers, from 07:00 on." in content
+        assert "A plain title" not in content
+        for path in (f"unsubscribe/{TOKEN}", f"preferences/{PREFERENCES}"):
+            assert content.count(f"{SITE.base_url}/{path}") == 1
+
+
+def test_a_mail_without_preferences_needs_no_token_for_them() -> None:
+    composed = compose.render(digest(ranked(1)), Segment(), SITE, MAIL)
+    with pytest.raises(HeaderError, match="preferences"):
+        compose.personalise(composed, "ann@example.com", MESSAGE_ID, TOKEN)
+    raw = compose.notice(Kind.CONFIRM, "ann@example.com", TOKEN, MESSAGE_ID, SITE, MAIL, MADE)
+    assert b"/preferences/" not in raw

@@ -12,7 +12,8 @@ from tests.digests import digest, ranked
 from tests.mails import HOSTILE, MAIL, SITE, assert_harmless, assert_wire_form, body, mail_of, parse
 from trendbot import addresses, compose, letter, tokens
 from trendbot.errors import AddressError, HeaderError
-from trendbot.model import Cadence, Digest
+from trendbot.model import Cadence, Digest, Segment
+from trendbot.notice_letters import Kind
 
 ANYTHING = HOSTILE | st.text(st.characters(), max_size=80)
 SECRET = "a secret of the tests"
@@ -54,12 +55,14 @@ def hostile_digests(draw: st.DrawFn) -> Digest:
 READERS = st.tuples(recipients(), st.integers(1, 2**63 - 1))
 
 
-def values_of(reader: tuple[str, int], made: Digest) -> tuple[str, str, str]:
+def values_of(reader: tuple[str, int], made: Digest) -> tuple[str, str, str, str]:
     """What fills the slots for a reader."""
     recipient, number = reader
     sender = MAIL.sender
     message_id = compose.message_id(SECRET, Cadence.DAILY, made.date, number, sender)
-    return recipient, message_id, tokens.sign(SECRET, tokens.UNSUBSCRIBE, str(number))
+    purposes = (tokens.UNSUBSCRIBE, tokens.PREFERENCES)
+    leave, prefer = (tokens.sign(SECRET, purpose, str(number)) for purpose in purposes)
+    return recipient, message_id, leave, prefer
 
 
 @settings(deadline=None, max_examples=100)
@@ -68,7 +71,7 @@ def values_of(reader: tuple[str, int], made: Digest) -> tuple[str, str, str]:
 def test_every_mail_is_what_was_meant_after_its_way(
     made: Digest, reader: tuple[str, int], other: tuple[str, int]
 ) -> None:
-    composed = compose.render(made, (), SITE, MAIL)
+    composed = compose.render(made, Segment(), SITE, MAIL)
     mine, theirs = values_of(reader, made), values_of(other, made)
     raw = compose.personalise(composed, *mine)
     assert_wire_form(raw)
@@ -85,9 +88,12 @@ def over_the_wire(raw: bytes) -> bytes:
     return b"".join((line[1:] if line.startswith(b".") else line) + b"\r\n" for line in sent)
 
 
-def assert_meant(raw: bytes, made: Digest, recipient: str, message_id: str, token: str) -> None:
+def assert_meant(
+    raw: bytes, made: Digest, recipient: str, message_id: str, token: str, preferences: str
+) -> None:
     leave_url = f"{SITE.base_url}/unsubscribe/{token}"
-    meant = letter.of_digest(made, made.papers, (), SITE, leave_url)
+    links = letter.Links(leave_url, f"{SITE.base_url}/preferences/{preferences}")
+    meant = letter.of_digest(made, made.papers, Segment(), SITE, links)
     message = BytesParser(policy=policy.SMTP).parsebytes(raw)
     assert isinstance(message, EmailMessage)
     old = BytesParser(policy=policy.compat32).parsebytes(raw)
@@ -109,7 +115,8 @@ def assert_meant(raw: bytes, made: Digest, recipient: str, message_id: str, toke
     assert message["List-Unsubscribe"].startswith(f"<{leave_url}>, <mailto:")
     assert body(message, "plain") == meant.text
     assert body(message, "html") == meant.html
-    assert meant.text.count(token) == meant.html.count(token) == 1
+    for slot in (token, preferences):
+        assert meant.text.count(slot) == meant.html.count(slot) == 1
     assert_harmless(meant.html)
 
 
@@ -119,12 +126,14 @@ def written(message: Message, name: str) -> str:
     return value.strip().encode("ascii", "surrogateescape").decode()
 
 
-def blanked(raw: bytes, recipient: str, message_id: str, token: str) -> bytes:
+def blanked(raw: bytes, recipient: str, message_id: str, token: str, preferences: str) -> bytes:
     """The mail with its slots emptied again, which all of a segment must share."""
     start = f"To: {recipient}\r\nMessage-ID: {message_id}\r\n".encode()
     assert raw.startswith(start)
     assert raw.count(token.encode()) == 4  # two links in List-Unsubscribe, one in each part
-    return raw.removeprefix(start).replace(token.encode(), b"")
+    assert raw.count(preferences.encode()) == 2  # in no header
+    emptied = raw.removeprefix(start).replace(token.encode(), b"")
+    return emptied.replace(preferences.encode(), b"")
 
 
 @settings(deadline=None)
@@ -132,12 +141,14 @@ def blanked(raw: bytes, recipient: str, message_id: str, token: str) -> bytes:
 @example(".")
 @example(".42")
 def test_no_token_begins_a_line_with_a_dot(token: str) -> None:
-    composed = compose.render(digest(ranked(1)), (), SITE, MAIL)
+    composed = compose.render(digest(ranked(1)), Segment(), SITE, MAIL)
+    mine = ("ann@example.com", "<a@example.org>")
     if token.startswith("."):
-        with pytest.raises(HeaderError, match="token"):
-            compose.personalise(composed, "ann@example.com", "<a@example.org>", token)
+        for pair in ((token, "1.a"), ("1.a", token)):
+            with pytest.raises(HeaderError, match="token"):
+                compose.personalise(composed, *mine, *pair)
         return
-    assert_wire_form(compose.personalise(composed, "ann@example.com", "<a@example.org>", token))
+    assert_wire_form(compose.personalise(composed, *mine, token, token))
 
 
 def test_a_dot_that_begins_a_line_is_written_out() -> None:
@@ -158,8 +169,8 @@ def test_an_address_beyond_ascii_stands_in_to_as_it_is() -> None:
 def test_a_confirmation_is_ready_for_the_wire_too() -> None:
     token = tokens.sign(SECRET, tokens.CONFIRM, "1")
     for recipient in ("ann@example.com", "jürgen@example.com"):
-        raw = compose.confirmation(
-            recipient, token, "<a@example.org>", SITE, MAIL, digest().made_at
+        raw = compose.notice(
+            Kind.CONFIRM, recipient, token, "<a@example.org>", SITE, MAIL, digest().made_at
         )
         assert_wire_form(raw)
         assert written(message_from_bytes(raw), "To") == recipient

@@ -25,6 +25,7 @@ from trendbot.model import (
     Outcome,
     Paper,
     RankedPaper,
+    Segment,
     Status,
     Tally,
 )
@@ -490,7 +491,9 @@ def test_a_lost_lease_does_not_overwrite_the_new_owner(
     lost_process(engine, digest, "slow/1/a")
     with engine.begin() as conn:
         conn.execute(update(rows).values(owner="quick/2/b"))
-        settlement = settle(Outcome(1, DeliveryState.SENT), Claim(1, "", (), 0, 0, 0), NOW, "retry")
+        settlement = settle(
+            Outcome(1, DeliveryState.SENT), Claim(1, "", Segment(), 0, 0, 0), NOW, "retry"
+        )
         (subscriber_id,) = conn.scalars(select(rows.c.subscriber_id))
         late = replace(settlement, subscriber_id=subscriber_id)
         assert deliveries.record(conn, digest.id, "slow/1/a", [late], NOW) == 0

@@ -3,12 +3,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trendbot.model import DeliveryState, Outcome
+from trendbot.model import DeliveryState, Outcome, Segment
 from trendbot.settle import adopt, backoff, give_back, rest, settle
 from trendbot.store.deliveries import Claim, Orphan
 
 NOW = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
-CLAIM = Claim(1, "reader@example.org", (), attempts=2, doubts=0, deaths=3)
+CLAIM = Claim(1, "reader@example.org", Segment(), attempts=2, doubts=0, deaths=3)
 ORPHAN = Orphan(1, "host/1/a", NOW, attempts=2, doubts=0, deaths=0)
 
 

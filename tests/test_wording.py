@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from trendbot import wording
-from trendbot.model import Cadence, Digest, Paper, RankedPaper, Tally
+from trendbot.model import Cadence, Digest, Paper, RankedPaper, Segment, Tally
 
 DAY = date(2026, 11, 20)
 COUNTED = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -136,7 +136,7 @@ def test_moments_are_said_in_utc() -> None:
     ],
 )
 def test_introduction(numbers: tuple[int, int], topics: tuple[str, ...], said: str) -> None:
-    assert wording.introduction(*numbers, topics) == said
+    assert wording.introduction(*numbers, Segment(topics)) == said
 
 
 def test_an_entry_is_bounded_whatever_the_paper_is() -> None:

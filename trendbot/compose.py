@@ -1,12 +1,12 @@
 """Mails as bytes: a digest is composed once per segment, then only joined per recipient.
 
-    render(digest, topics) -> Composed        once for all who get the same content
+    render(digest, segment) -> Composed       once for all who get the same content
     personalise(composed, recipient, …)       per recipient: joins bytes, encodes nothing
 
-What differs between recipients are three slots: the address in To, the Message-ID, and
-the token of the links to unsubscribe. In headers a slot is never folded; in the
-quoted-printable bodies it stands on a line of its own between soft line breaks (RFC 2045
-section 6.7), so that no encoding and no line length depends on it.
+What differs between recipients are four slots: the address in To, the Message-ID, and the
+tokens of the links to unsubscribe and to the preferences. In headers a slot is never folded;
+in the quoted-printable bodies it stands on a line of its own between soft line breaks (RFC
+2045 section 6.7), so that no encoding and no line length depends on it.
 
 What comes out goes over the wire as it is (`envelope.is_wire_form`): that is settled when a
 mail is composed, not when it is sent. All is 7-bit but an address in To that is not ASCII
@@ -27,19 +27,23 @@ from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
 from enum import StrEnum
 from functools import lru_cache
+from math import ceil
 from urllib.parse import quote, urlsplit
 
-from trendbot import addresses, envelope, letter, text, tokens
+from trendbot import addresses, envelope, letter, notice_letters, text, tokens
 from trendbot.errors import AddressError, HeaderError
-from trendbot.model import Cadence, Digest, RankedPaper
+from trendbot.model import Cadence, Digest, RankedPaper, Segment, Taste
+from trendbot.notice_letters import Kind
 from trendbot.settings import MailSection, Site
 
 TOPIC = re.compile(r"(?=.{1,40}\Z)[A-Za-z]+(?:-[A-Za-z]+)*(?:\.[A-Za-z]+(?:-[A-Za-z]+)*)?")
 
-# Stands for the token while a mail is composed. Text from outside cannot hold it, being
-# cleaned of controls, and quoted-printable makes =1A of it, and of nothing else.
+# Stand for the tokens while a mail is composed. Text from outside cannot hold them, being
+# cleaned of controls, and quoted-printable makes =1A and =1B of them, and of nothing else.
 _SLOT_MARK = "\x1a"
-_ENCODED_MARK = b"=1A"
+_PREFERENCES_MARK = "\x1b"
+_ENCODED_MARK = re.compile(rb"=1([AB])")
+_MARK = re.compile(rb"([\x1a\x1b])")
 # RFC 2045 section 6.7 (5) recommends a boundary with "=_", which no quoted-printable line holds.
 _BOUNDARY = "=_trendbot"
 _LONGEST_LINE = 76  # of headers, and of quoted-printable bodies (RFC 2045 section 6.7)
@@ -58,6 +62,7 @@ class Slot(StrEnum):
     RECIPIENT = "recipient"
     MESSAGE_ID = "Message-ID"
     TOKEN = "token"  # noqa: S105  # its name
+    PREFERENCES = "token of the preferences"
 
 
 # No slot begins with a dot, so that none can begin a line with one (RFC 5321 section 4.5.2).
@@ -67,7 +72,9 @@ _WIDEST = {
     Slot.RECIPIENT: b"a" * addresses.LONGEST,
     Slot.MESSAGE_ID: b"a" * 321,
     Slot.TOKEN: b"a" * tokens.LONGEST,
+    Slot.PREFERENCES: b"a" * tokens.LONGEST,
 }
+_SLOTS = {_SLOT_MARK.encode(): Slot.TOKEN, _PREFERENCES_MARK.encode(): Slot.PREFERENCES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +94,63 @@ def matches(topics: Sequence[str], categories: Sequence[str]) -> bool:
     return not wanted or any(name in wanted or name.split(".")[0] in wanted for name in names)
 
 
-def papers_for(digest: Digest, topics: Sequence[str]) -> tuple[RankedPaper, ...]:
-    """The papers of the digest in `topics`, with the ranks they have in the whole digest."""
-    return tuple(one for one in digest.papers if matches(topics, one.paper.categories))
+def papers_for(digest: Digest, segment: Segment) -> tuple[RankedPaper, ...]:
+    """The papers of the digest for the segment, with the ranks they have in the whole digest.
+
+    Whether there are any depends on its topics alone: of what is wanted less, some stays.
+    """
+    found = [one for one in digest.papers if matches(segment.topics, one.paper.categories)]
+    return less_of(segment.fewer, found)
 
 
-def render(digest: Digest, topics: Sequence[str], site: Site, mail: MailSection) -> Composed:
-    """Compose the digest for the segment of `topics`; the same digest gives the same bytes.
+def less_of(fewer: Sequence[str], papers: Sequence[RankedPaper]) -> tuple[RankedPaper, ...]:
+    """The papers, of those whose primary category is in `fewer` the best third, rounded up.
+
+    An archive ("cs") in `fewer` is each of its categories.
+    """
+    less = [one for one in papers if fewer and matches(fewer, one.paper.categories[:1])]
+    left_out = {one.rank for one in less[ceil(len(less) / 3) :]}
+    return tuple(one for one in papers if one.rank not in left_out)
+
+
+def render(digest: Digest, segment: Segment, site: Site, mail: MailSection) -> Composed:
+    """Compose the digest for the segment; the same digest gives the same bytes.
 
     Raises HeaderError for settings that cannot stand in a header.
     """
-    base_url = _base_url(site)
-    leave_url = f"{base_url}/unsubscribe/{_SLOT_MARK}"
-    papers = papers_for(digest, topics)
-    content = letter.of_digest(digest, papers, topics, site, leave_url)
-    return _compose(content, mail, digest.made_at, _list_headers(digest, site, mail))
+    links = _links(site)
+    content = letter.of_digest(digest, papers_for(digest, segment), segment, site, links)
+    headers = _list_headers(_archive_path(digest), _feedback(digest), site, mail)
+    return _compose(content, mail, digest.made_at, headers)
 
 
-def personalise(composed: Composed, recipient: str, message_id: str, token: str) -> bytes:
+def welcome(
+    digest: Digest | None, taste: Taste, site: Site, mail: MailSection, now: datetime
+) -> Composed:
+    """Compose what greets a new subscriber: the latest digest, or that none has come yet.
+
+    Its slots are those of a digest. A digest without a paper for this taste is as good as
+    none. Raises HeaderError for settings that cannot stand in a header.
+    """
+    links, segment = _links(site), Segment(taste.topics, taste.fewer)
+    papers = papers_for(digest, segment) if digest is not None else ()
+    feedback = f"{now:%Y%m%d}:{taste.cadence}:welcome"
+    if digest is None or not papers:
+        content, path = letter.of_welcome(taste, site, links), "archive"
+    else:
+        content = letter.of_digest(digest, papers, segment, site, links, taste)
+        path = _archive_path(digest)
+    return _compose(content, mail, now, _list_headers(path, feedback, site, mail))
+
+
+def personalise(
+    composed: Composed, recipient: str, message_id: str, token: str, preferences: str = ""
+) -> bytes:
     """The mail for one recipient, ready for the wire.
 
-    Raises HeaderError for a value that is not what its slot takes.
+    `token` is for the links to unsubscribe or to confirm, `preferences` for those to the
+    preferences, if the mail has any. Raises HeaderError for a value that is not what its slot
+    takes.
     """
     if not addresses.is_normal(recipient):
         raise HeaderError(f"{recipient!r} cannot stand as the recipient of a mail")
@@ -115,12 +158,15 @@ def personalise(composed: Composed, recipient: str, message_id: str, token: str)
         raise HeaderError(f"{message_id!r} cannot stand as the Message-ID of a mail")
     if not _TOKEN.fullmatch(token):
         raise HeaderError(f"{token!r} cannot stand as the token of a mail")
+    if not _TOKEN.fullmatch(preferences) and Slot.PREFERENCES in composed.parts:
+        raise HeaderError(f"{preferences!r} cannot stand as the token of a mail's preferences")
     return _joined(
         composed,
         {
             Slot.RECIPIENT: recipient.encode(),
             Slot.MESSAGE_ID: message_id.encode(),
             Slot.TOKEN: token.encode(),
+            Slot.PREFERENCES: preferences.encode(),
         },
     )
 
@@ -129,11 +175,21 @@ def _joined(composed: Composed, filled: Mapping[Slot, bytes]) -> bytes:
     return b"".join([filled[part] if isinstance(part, Slot) else part for part in composed.parts])
 
 
-def confirmation(
-    recipient: str, token: str, message_id: str, site: Site, mail: MailSection, now: datetime
+def notice(
+    kind: Kind,
+    recipient: str,
+    token: str,
+    message_id: str,
+    site: Site,
+    mail: MailSection,
+    now: datetime,
 ) -> bytes:
-    """The mail that asks `recipient` to confirm. Raises HeaderError."""
-    content = letter.of_confirmation(site, f"{_base_url(site)}/confirm/{_SLOT_MARK}")
+    """A mail that is no digest, any but a welcome: its one link ends with `token`.
+
+    Raises HeaderError.
+    """
+    link = f"{_base_url(site)}/{notice_letters.PATHS[kind]}/{_SLOT_MARK}"
+    content = notice_letters.of_notice(kind, site, link)
     return personalise(_compose(content, mail, now, ()), recipient, message_id, token)
 
 
@@ -193,15 +249,15 @@ def _compose(
         "Date": format_datetime(sent_at),
         "Auto-Submitted": "auto-generated",  # RFC 3834 section 5
     }
-    first, *others = _multipart(content).split(_SLOT_MARK.encode())
-    parts: list[bytes | Slot] = [
-        *(b"To: ", Slot.RECIPIENT, b"\r\nMessage-ID: ", Slot.MESSAGE_ID, b"\r\n"),
-        *headers,
-        _lines(written) + first,
-    ]
-    for other in others:
-        parts += [Slot.TOKEN, other]
-    composed = Composed(tuple(parts))
+    first, *others = _MARK.split(_multipart(content))
+    composed = Composed(
+        (
+            *(b"To: ", Slot.RECIPIENT, b"\r\nMessage-ID: ", Slot.MESSAGE_ID, b"\r\n"),
+            *headers,
+            _lines(written) + first,
+            *(_SLOTS.get(part, part) for part in others),
+        )
+    )
     if not envelope.is_wire_form(_joined(composed, _WIDEST)):
         raise HeaderError(f"the mail {content.subject!r} cannot go over the wire as it is")
     return composed
@@ -216,11 +272,32 @@ def _multipart(content: letter.Letter) -> bytes:
     message.set_content(content.text, cte="quoted-printable")
     message.add_alternative(content.html, subtype="html", cte="quoted-printable")
     message.set_boundary(_BOUNDARY)
-    marked = message.as_bytes().replace(_ENCODED_MARK, b"=\r\n" + _SLOT_MARK.encode() + b"=\r\n")
+    marked = _ENCODED_MARK.sub(_on_a_line, message.as_bytes())
     return marked.replace(b"\r\n.", b"\r\n=2E")
 
 
-def _list_headers(digest: Digest, site: Site, mail: MailSection) -> list[bytes | Slot]:
+def _on_a_line(mark: re.Match[bytes]) -> bytes:
+    return b"=\r\n" + bytes.fromhex(f"1{mark[1].decode()}") + b"=\r\n"
+
+
+def _links(site: Site) -> letter.Links:
+    """The links of a digest, a mark in each for the token. Raises HeaderError."""
+    base_url = _base_url(site)
+    return letter.Links(
+        leave=f"{base_url}/unsubscribe/{_SLOT_MARK}",
+        preferences=f"{base_url}/preferences/{_PREFERENCES_MARK}",
+    )
+
+
+def _archive_path(digest: Digest) -> str:
+    return f"digests/{digest.cadence}/{digest.date}"
+
+
+def _feedback(digest: Digest) -> str:
+    return f"{digest.date:%Y%m%d}:{digest.cadence}:digest"
+
+
+def _list_headers(path: str, feedback: str, site: Site, mail: MailSection) -> list[bytes | Slot]:
     """The headers of a list, written out because their addresses must never be folded."""
     base_url = _base_url(site)
     back = _reply_to(mail) or _mailbox(mail.sender, "mail.sender")
@@ -236,8 +313,8 @@ def _list_headers(digest: Digest, site: Site, mail: MailSection) -> list[bytes |
         lines.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
     others = {
         "List-Id": f"<{slug}.{_host(base_url)}>",  # RFC 2919
-        "List-Archive": f"<{base_url}/digests/{digest.cadence}/{digest.date}>",
-        "Feedback-ID": f"{digest.date:%Y%m%d}:{digest.cadence}:digest:{slug[:15]}",
+        "List-Archive": f"<{base_url}/{path}>",
+        "Feedback-ID": f"{feedback}:{slug[:15]}",
     }
     return [*lines, _lines(others)]
 

@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError
 
 from trendbot import addresses, compose, jobs, tokens
 from trendbot.errors import BooksError, TransportError, TrendbotError
-from trendbot.model import DeliveryState, Digest, Mail, Outcome, Status, Transport
+from trendbot.model import DeliveryState, Digest, Mail, Outcome, Segment, Status, Transport
 from trendbot.owner import owner_name, process_lives
 from trendbot.press import Press
 from trendbot.settings import MailSection, Site
@@ -113,7 +113,7 @@ def plan(engine: Engine, digest: Digest, now: datetime) -> int | None:
         wanted = [
             topics
             for topics in audience.segments(conn, digest.cadence)
-            if compose.papers_for(digest, topics)
+            if compose.papers_for(digest, Segment(topics))
         ]
         size = audience.plan(conn, digest.id, digest.cadence, wanted, now, BATCH_SIZE)
         if size is not None:
@@ -210,14 +210,17 @@ class _Round:
         message_id = compose.message_id(
             secret, digest.cadence, digest.date, claim.subscriber_id, self._dispatch.mail.sender
         )
-        token = tokens.sign(secret, tokens.UNSUBSCRIBE, str(claim.subscriber_id))
-        edition = self._dispatch.press.edition(digest, claim.topics)
+        leave, prefer = (
+            tokens.sign(secret, purpose, str(claim.subscriber_id))
+            for purpose in (tokens.UNSUBSCRIBE, tokens.PREFERENCES)
+        )
+        edition = self._dispatch.press.edition(digest, claim.segment)
         return Mail(
             claim.subscriber_id,
             self._sender,
             claim.email,
             message_id,
-            compose.personalise(edition, claim.email, message_id, token),
+            compose.personalise(edition, claim.email, message_id, leave, prefer),
             not_before,
         )
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from trendbot import compose, letter, wording
-from trendbot.model import Digest
+from trendbot.model import Digest, Segment
 from trendbot.settings import MailSection, Site
 
 # What Markdown would read as markup (CommonMark 0.31 section 2.4), where it could do so, and
@@ -15,24 +15,29 @@ _FIRST = re.compile(r"^([0-9]*)([-+=.)])")
 
 def text(digest: Digest, site: Site) -> str:
     """The plain text of the digest as it is mailed, without anybody's own links."""
-    return letter.of_digest(digest, digest.papers, (), site, f"{site.base_url}/").text
+    return _letter(digest, site).text
 
 
 def html(digest: Digest, site: Site) -> str:
     """The HTML of the digest as it is mailed, without anybody's own links."""
-    return letter.of_digest(digest, digest.papers, (), site, f"{site.base_url}/").html
+    return _letter(digest, site).html
 
 
 def eml(digest: Digest, site: Site, mail: MailSection) -> str:
-    """A whole message as it goes out, to an address nobody has and with a token that is none."""
-    composed = compose.render(digest, (), site, mail)
-    message_id = "<example@example.org>"
-    return compose.personalise(composed, "reader@example.org", message_id, "token").decode("ascii")
+    """A whole message as it goes out, to an address nobody has and with tokens that are none."""
+    composed = compose.render(digest, Segment(), site, mail)
+    slots = ("reader@example.org", "<example@example.org>", "token", "token")
+    return compose.personalise(composed, *slots).decode("ascii")
 
 
 def markdown(digest: Digest) -> str:
     """The digest as Markdown."""
     return "\n".join(_markdown_lines(digest)) + "\n"
+
+
+def _letter(digest: Digest, site: Site) -> letter.Letter:
+    home = f"{site.base_url}/"
+    return letter.of_digest(digest, digest.papers, Segment(), site, letter.Links(home, home))
 
 
 def _markdown_lines(digest: Digest) -> Iterator[str]:

@@ -17,7 +17,7 @@ from jinja2 import (
 from trendbot import text, wording
 from trendbot.errors import TrendbotError
 from trendbot.folders import folder
-from trendbot.model import Digest, RankedPaper
+from trendbot.model import Digest, RankedPaper, Segment, Taste
 from trendbot.settings import Site
 
 # Gmail hides what comes after about 102 kB of HTML, with the link to unsubscribe.
@@ -33,6 +33,14 @@ class Letter:
     subject: str
     text: str
     html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """A recipient's own addresses: to unsubscribe, and to the preferences."""
+
+    leave: str
+    preferences: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,52 +69,67 @@ _ROOMS = (
 def of_digest(
     digest: Digest,
     papers: Sequence[RankedPaper],
-    topics: Sequence[str],
+    segment: Segment,
     site: Site,
-    leave_url: str,
+    links: Links,
+    newcomer: Taste | None = None,
 ) -> Letter:
-    """The letter that brings `papers`, those of the digest in `topics`, best first.
+    """The letter that brings `papers`, those of the digest for `segment`, best first.
 
-    Its HTML is at most 90,000 bytes. Raises TrendbotError for a template that is broken.
+    It greets a newcomer who wants such digests. Its HTML is at most 90,000 bytes. Raises
+    TrendbotError for a template that is broken.
     """
     said: dict[str, object] = {
-        **_about(site),
+        **about(site),
         "cadence": digest.cadence.value,
-        "introduction": wording.introduction(len(digest.papers), len(papers), topics),
+        "subscribed": newcomer.cadence.value if newcomer else digest.cadence.value,
+        "greeting": wording.greeting(newcomer, text.clean(site.name)) if newcomer else "",
+        "introduction": wording.introduction(len(digest.papers), len(papers), segment),
         "heading": wording.heading(digest),
         "period": wording.period(digest),
         "counted": wording.moment(digest.counted_at),
         "archive_url": f"{site.base_url}/digests/{digest.cadence}/{digest.date}",
-        "leave_url": leave_url,
+        "leave_url": links.leave,
+        "preferences_url": links.preferences,
+        "first": wording.entry(papers[0], _SUBJECT_TITLE, 0).title if papers else "no papers",
+        "more": len(papers) - 1,
+        "filed": wording.filed(digest),
     }
-    first = wording.entry(papers[0], _SUBJECT_TITLE, 0).title if papers else "no papers"
-    said["subject"] = _render(
-        "digest/subject.txt", **said, first=first, more=len(papers) - 1, filed=wording.filed(digest)
-    )
+    said["subject"] = render(f"{'welcome' if newcomer else 'digest'}/subject.txt", **said)
     for room in _ROOMS:
         full = [wording.entry(one, room.title, room.abstract) for one in papers[: room.in_full]]
         brief = [wording.entry(one, room.title, 0) for one in papers[room.in_full :]]
-        html = _render("digest/body.html", **said, full=full, brief=brief)
+        html = render("digest/body.html", **said, full=full, brief=brief)
         if len(html.encode()) <= HTML_LIMIT:
             break
     return Letter(
         subject=text.clean(str(said["subject"])),
-        text=_render("digest/body.txt", **said, full=full, brief=brief),
+        text=render("digest/body.txt", **said, full=full, brief=brief),
         html=html,
     )
 
 
-def of_confirmation(site: Site, confirm_url: str) -> Letter:
-    """The letter that asks whether an address may be mailed; nothing its asker wrote is in it."""
-    said = {**_about(site), "confirm_url": confirm_url}
+def of_welcome(taste: Taste, site: Site, links: Links) -> Letter:
+    """The letter that greets somebody for whom there is no digest yet."""
+    said: dict[str, object] = {
+        **about(site),
+        "subscribed": taste.cadence.value,
+        "filed": "",
+        "greeting": wording.greeting(taste, text.clean(site.name), has_digest=False),
+        "archive_url": f"{site.base_url}/archive",
+        "leave_url": links.leave,
+        "preferences_url": links.preferences,
+    }
+    said["subject"] = render("welcome/subject.txt", **said)
     return Letter(
-        subject=text.clean(_render("confirm/subject.txt", **said)),
-        text=_render("confirm/body.txt", **said),
-        html=_render("confirm/body.html", **said),
+        subject=text.clean(str(said["subject"])),
+        text=render("welcome/body.txt", **said),
+        html=render("welcome/body.html", **said),
     )
 
 
-def _about(site: Site) -> dict[str, object]:
+def about(site: Site) -> dict[str, object]:
+    """What all mails say of who sends them."""
     return {
         "name": text.clean(site.name),
         "base_url": site.base_url,
@@ -114,7 +137,8 @@ def _about(site: Site) -> dict[str, object]:
     }
 
 
-def _render(template: str, **said: object) -> str:
+def render(template: str, **said: object) -> str:
+    """What a template of `templates/` says. Raises TrendbotError naming a broken one."""
     try:
         return _templates().get_template(template).render(said)
     except (TemplateError, OSError, UnicodeDecodeError) as error:

@@ -4,7 +4,7 @@ from sqlalchemy import Engine
 
 from trendbot import compose
 from trendbot.compose import Composed
-from trendbot.model import Digest
+from trendbot.model import Digest, Segment
 from trendbot.settings import MailSection, Site
 from trendbot.store import digests
 
@@ -20,7 +20,7 @@ class Press:
         self._site = site
         self._mail = mail
         self._digests: dict[int, Digest] = {}
-        self._editions: dict[tuple[int, tuple[str, ...]], Composed] = {}
+        self._editions: dict[tuple[int, Segment], Composed] = {}
 
     def digest(self, digest_id: int) -> Digest:
         """The digest with this id."""
@@ -29,11 +29,11 @@ class Press:
                 self._digests = {digest_id: digests.by_id(conn, digest_id)}
         return self._digests[digest_id]
 
-    def edition(self, digest: Digest, topics: tuple[str, ...]) -> Composed:
-        """The mail all subscribers with these topics share. Raises HeaderError."""
-        key = (digest.id, topics)
+    def edition(self, digest: Digest, segment: Segment) -> Composed:
+        """The mail all subscribers of the segment share. Raises HeaderError."""
+        key = (digest.id, segment)
         if key not in self._editions:
             if len(self._editions) >= _EDITIONS_KEPT:
                 self._editions.clear()
-            self._editions[key] = compose.render(digest, topics, self._site, self._mail)
+            self._editions[key] = compose.render(digest, segment, self._site, self._mail)
         return self._editions[key]

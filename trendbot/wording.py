@@ -8,7 +8,7 @@ from functools import lru_cache
 from html import escape
 
 from trendbot import tex, text
-from trendbot.model import Cadence, Digest, RankedPaper, Tally
+from trendbot.model import Cadence, Digest, RankedPaper, Segment, Tally, Taste
 
 LONGEST_TITLE = 300
 LONGEST_ABSTRACT = 350
@@ -118,15 +118,39 @@ def _is_link(url: str) -> bool:
     return len(escape(url)) <= _LONGEST_URL and _HTTP_URL.fullmatch(url) is not None
 
 
-def introduction(ranked: int, shown: int, topics: Sequence[str]) -> str:
-    """What the list is: so many papers of the digest were ranked, so many are shown."""
+def introduction(ranked: int, shown: int, segment: Segment) -> str:
+    """What the list is: so many papers of the digest were ranked, so many are shown, and why."""
+    topics = ", ".join(segment.topics)
     if not shown:
-        return f"No paper was ranked{' in ' + ', '.join(topics) if topics else ''}."
+        return f"No paper was ranked{' in ' + topics if topics else ''}."
     all_of_it = f"the {ranked} papers" if ranked > 1 else "the one paper"
     led = f"{all_of_it} with the most retweets and favorites"
-    if not topics:
-        return f"{led[0].upper()}{led[1:]}."
-    return f"Of {led}, the {shown} in your topics: {', '.join(topics)}."
+    less = f", with fewer of {', '.join(segment.fewer)}" if segment.fewer else ""
+    if topics:
+        return f"Of {led}, the {shown} in your topics: {topics}{less}."
+    if less:
+        return f"Of {led}, {shown}{less}."
+    return f"{led[0].upper()}{led[1:]}."
+
+
+_NEXT = {
+    Cadence.DAILY: "after the next day with new papers",
+    Cadence.WEEKLY: "after Sunday",
+    Cadence.MONTHLY: "after the last day of the month",
+}
+
+
+def greeting(taste: Taste, name: str, has_digest: bool = True) -> str:
+    """What a newcomer is told: what they get, and when to expect it."""
+    hour = "" if taste.hour is None else f", from {taste.hour:02}:00 on"
+    zone = f" ({taste.timezone})" if hour and taste.timezone else ""
+    comes = f"comes {_NEXT[taste.cadence]}{hour}{zone}"
+    latest = (
+        f"This is the latest digest; the next one {comes}."
+        if has_digest
+        else f"There is no digest for you yet; the first one {comes}."
+    )
+    return f"You are subscribed to the {taste.cadence} digest of {name}. {latest}"
 
 
 def heading(digest: Digest) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
 
 from trendbot import compose, deliver
-from trendbot.model import Cadence, DeliveryState, Digest, Paper, RankedPaper, Tally
+from trendbot.model import Cadence, DeliveryState, Digest, Paper, RankedPaper, Segment, Tally
 from trendbot.settings import load
 from trendbot.store import books, digests, papers
 from trendbot.store.engine import connect, open_store
@@ -85,9 +85,9 @@ def _size(home: Path, url: str) -> tuple[int, int]:
 
 def _compose(home: Path, digest: Digest) -> bytes:
     settings = load(home / "trendbot.toml")
-    edition = compose.render(digest, (), settings.site, settings.mail)
+    edition = compose.render(digest, Segment(), settings.site, settings.mail)
     mark = compose.message_id("secret", digest.cadence, digest.date, 1, settings.mail.sender)
-    return compose.personalise(edition, "reader1@example.org", mark, "A" * 60)
+    return compose.personalise(edition, "reader1@example.org", mark, "A" * 60, "B" * 60)
 
 
 def _digest(size: tuple[int, int]) -> Digest:

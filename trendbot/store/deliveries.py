@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from trendbot.model import DeliveryState, Status
+from trendbot.model import DeliveryState, Segment, Status
 from trendbot.store.schema import batches, deliveries, digests, subscribers, suppressions
 
 # What may still be sent, now or later.
@@ -54,7 +54,7 @@ class Claim:
 
     subscriber_id: int
     email: str
-    topics: tuple[str, ...]
+    segment: Segment
     attempts: int
     doubts: int
     deaths: int
@@ -136,6 +136,7 @@ _DUE = (
         deliveries.c.subscriber_id,
         subscribers.c.email,
         subscribers.c.topics,
+        subscribers.c.fewer,
         deliveries.c.attempts,
         deliveries.c.doubts,
         deliveries.c.deaths,
@@ -193,12 +194,12 @@ def claim(
     }
     while rows := conn.execute(_DUE, values).all():
         taken = []
-        for subscriber_id, email, topics, attempts, doubts, deaths, status, reason in rows:
+        for subscriber_id, email, topics, fewer, attempts, doubts, deaths, status, reason in rows:
             if status != Status.ACTIVE or reason is not None:
                 _settle_gone(conn, part, subscriber_id, reason or status, now)
                 continue
-            wanted = tuple(topics.split())
-            taken.append(Claim(subscriber_id, email, wanted, attempts, doubts, deaths))
+            segment = Segment(tuple(topics.split()), tuple(fewer.split()))
+            taken.append(Claim(subscriber_id, email, segment, attempts, doubts, deaths))
         if taken:
             held = {"ids": [one.subscriber_id for one in taken], "until": lease_until, "by": owner}
             conn.execute(_LEASE, {"of_digest": part.digest_id, "now": now, **held})
