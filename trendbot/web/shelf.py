@@ -272,12 +272,12 @@ def _form(headers: RawHeaders, body: bytes) -> Form:
 
 
 def _is_public(start: Message) -> bool:
-    """Whether an answer is for everybody, whatever their headers say."""
+    """Whether an answer says that it is for everybody, whatever their headers."""
     told = dict(start["headers"])
     control = told.get(b"cache-control", b"")
     special = (b"set-cookie", b"vary", b"content-encoding")
     is_plain = start["status"] == 200 and not any(name in told for name in special)
-    return is_plain and control.startswith(b"public")
+    return is_plain and b"public" in control and b"no-store" not in control
 
 
 def _with_no_store(start: Message) -> Message:
