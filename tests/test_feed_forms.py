@@ -227,7 +227,7 @@ def test_an_empty_feed_is_valid() -> None:
 
 def test_a_paper_of_another_source_is_found_by_its_key() -> None:
     paper = ranked(1, source="bio", id="10.1101/2026.11.20 v1?#").paper
-    assert feed_forms.paper_url(paper, SITE) == (
+    assert feed_forms.paper_url(paper.key, SITE) == (
         "https://owls.example/papers/bio:10.1101/2026.11.20%20v1%3F%23"
     )
 

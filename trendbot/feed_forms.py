@@ -26,7 +26,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from trendbot import compose, text, wording
 from trendbot.categories import name_of
 from trendbot.folders import folder
-from trendbot.model import Cadence, Digest, Paper, RankedPaper, Segment
+from trendbot.model import Cadence, Digest, RankedPaper, Segment
 from trendbot.settings import Site
 
 MOST_ITEMS = 10
@@ -102,9 +102,9 @@ def tag_uri(site: Site, date: str, name: str) -> str:
     return f"tag:{authority},{date}:{quote(f'{parts.path}/{name}'.lstrip('/'), safe='/')}"
 
 
-def paper_url(paper: Paper, site: Site) -> str:
-    """The address of our page about a paper."""
-    name = paper.id if paper.source == "arxiv" else paper.key
+def paper_url(key: str, site: Site) -> str:
+    """The address of our page about a paper, by its key; arXiv's go without "arxiv:"."""
+    name = key.removeprefix("arxiv:")
     return f"{site.base_url}/papers/{quote(name, safe='/:', errors='replace')}"
 
 
@@ -197,7 +197,7 @@ def sitemap(pages: Mapping[str, datetime | None]) -> bytes:
 def _item(digest: Digest, papers: Sequence[RankedPaper], topic: str, site: Site) -> Item:
     day = digest.date.isoformat()
     name = f"digests/{digest.cadence}"
-    entries = [(wording.entry(one), paper_url(one.paper, site)) for one in papers]
+    entries = [(wording.entry(one), paper_url(one.paper.key, site)) for one in papers]
     more = f" and {len(papers) - 1} more" if len(papers) > 1 else ""
     return Item(
         id=tag_uri(site, day, f"{name}/{topic}" if topic else name),

@@ -160,3 +160,22 @@ def test_an_empty_archive_is_empty(engine: Engine) -> None:
         assert archive.years(conn) == []
         assert archive.categories(conn) == {}
         assert archive.neighbours(conn, DAILY, DAY) == (None, None)
+
+
+def test_how_many_digests_there_are_in_all(filled: Engine) -> None:
+    with filled.connect() as conn:
+        assert archive.total(conn) == 5
+        assert archive.total(conn, DAILY) == 3
+        assert archive.total(conn, DAILY, since=DAY) == 1
+        assert archive.total(conn, None, until=OLD) == len(archive.filed(conn, None, 9, until=OLD))
+        assert archive.total(conn, MONTHLY, since=DAY) == 0
+
+
+def test_the_papers_digests_had_and_when_the_last_of_them_was_made(
+    filled: Engine, now: datetime
+) -> None:
+    later = now + timedelta(hours=1)
+    with filled.begin() as conn:
+        freeze(conn, later, DAILY, DAY + timedelta(days=1), OWLS)
+        assert archive.shown(conn, 9) == {OWLS.key: later, MOTHS.key: now, BATS.key: now}
+        assert list(archive.shown(conn, 1)) == [OWLS.key]

@@ -10,6 +10,7 @@ from trendbot.model import Cadence, Digest, Paper, RankedPaper
 from trendbot.store import digests as frozen
 from trendbot.store import papers
 from trendbot.store.schema import digest_papers, digests, paper_categories
+from trendbot.store.schema import papers as papers_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,31 @@ def filed(
         Filed(Cadence(row.cadence), row.date, row.since, row.until, row.made_at, row.papers)
         for row in rows
     ]
+
+
+def total(
+    conn: Connection,
+    cadence: Cadence | None = None,
+    since: Date | None = None,
+    until: Date | None = None,
+) -> int:
+    """How many digests `filed` finds in all."""
+    dated = digests.c.date.between(since or Date.min, until or Date.max)
+    return conn.scalar(select(func.count()).where(_of(cadence), dated)) or 0
+
+
+def shown(conn: Connection, limit: int) -> dict[str, datetime]:
+    """The keys of papers digests had, and when the last such digest was made; newest first."""
+    made_at = func.max(digests.c.made_at).label("made_at")
+    rows = conn.execute(
+        select(papers_table.c.source, papers_table.c.external_id, made_at)
+        .join(digest_papers, digest_papers.c.paper_id == papers_table.c.id)
+        .join(digests, digests.c.id == digest_papers.c.digest_id)
+        .group_by(papers_table.c.id)
+        .order_by(made_at.desc(), papers_table.c.id.desc())
+        .limit(limit)
+    )
+    return {f"{row.source}:{row.external_id}": row.made_at for row in rows}
 
 
 def years(conn: Connection) -> list[int]:
