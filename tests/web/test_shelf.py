@@ -167,7 +167,7 @@ def test_head_is_get_without_its_body(client: TestClient, pages: Pages) -> None:
 
 
 def test_the_route_that_made_a_page_is_told_also_of_a_kept_one(pages: Pages) -> None:
-    seen = []
+    seen: list[object] = []
 
     async def outer(scope: Scope, receive: Receive, send: Send) -> None:
         await shelf(scope, receive, send)

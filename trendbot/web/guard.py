@@ -1,8 +1,9 @@
 """What stands before every endpoint: headers that protect, bounds, a journal without names.
 
-Three small ASGI layers (https://asgi.readthedocs.io/en/latest/specs/www.html), because the
+Small ASGI layers (https://asgi.readthedocs.io/en/latest/specs/www.html), because the
 framework's own kind costs more than a whole page from the shelf does:
 
+    Prefix    the path of site.base_url, wherever it is taken away
     Journal   one line and one count per request, of nothing the client sent
     Shield    the headers that tell browsers what these pages never do
     Guard     refuses what is too big, too slow, or a form of another site
@@ -61,6 +62,19 @@ def own_path(scope: Scope) -> str:
     """The path of a request within the site, whether or not the proxy took the prefix away."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
+
+
+class Prefix:
+    """Names the path of site.base_url, so that a proxy may take it away or leave it."""
+
+    def __init__(self, app: ASGIApp, root: str) -> None:
+        self.app = app
+        self._root = root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        scope["root_path"] = self._root
+        await self.app(scope, receive, send)
 
 
 class Journal:
