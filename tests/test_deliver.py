@@ -321,7 +321,7 @@ def lost_process(engine: Engine, digest: Digest, owner: str, now: datetime = NOW
     """Claim everything as a process that then dies."""
     with engine.begin() as conn:
         (part,) = deliveries.open_batches(conn, digest.id)
-        deliveries.claim(conn, part, now, now + timedelta(minutes=15), owner, 50)
+        deliveries.claim(conn, part, now, now.date(), now + timedelta(minutes=15), owner, 50)
 
 
 def dead_process() -> str:

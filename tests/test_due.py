@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trendbot.due import closes, due_at, mailed, missing
+from trendbot.due import at_hour, closes, due_at, mailed, missing, zone_of
 from trendbot.model import Cadence
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -103,3 +103,77 @@ def test_a_day_made_by_hand_before_its_time_is_no_beginning() -> None:
     now = utc("2026-11-20T09:00")
     settled = {date(2026, 11, 20)}
     assert missing(Cadence.DAILY, settled, now, HALF_PAST_SIX, BERLIN) == [date(2026, 11, 19)]
+
+
+ZONES = [
+    *("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Nuuk", "Asia/Kolkata"),
+    *("Antarctica/Troll", "America/Havana", "America/Santiago", "Pacific/Chatham", "UTC"),
+    *("Africa/Casablanca", "Asia/Beirut", "Pacific/Kiritimati", "America/St_Johns"),
+]
+
+
+@pytest.mark.parametrize(
+    ("now", "hour", "zone", "moment"),
+    [
+        ("2026-11-21T06:30", 7, "Europe/Berlin", "2026-11-21T06:30"),  # it shows 07:30 now
+        ("2026-11-21T06:30", 8, "Europe/Berlin", "2026-11-21T07:00"),
+        ("2026-11-21T06:30", 6, "Europe/Berlin", "2026-11-22T05:00"),
+        ("2026-11-21T06:30", 0, "Asia/Kolkata", "2026-11-21T18:30"),
+        ("2026-03-28T22:00", 2, "Europe/Berlin", "2026-03-29T01:00"),  # 02 is skipped: at 03:00
+        ("2026-03-29T01:30", 2, "Europe/Berlin", "2026-03-29T01:30"),  # 03:30 stands for it
+        ("2026-03-29T02:00", 2, "Europe/Berlin", "2026-03-30T00:00"),
+        ("2026-10-24T22:00", 2, "Europe/Berlin", "2026-10-25T00:00"),  # 02 comes twice
+        ("2026-10-25T01:30", 2, "Europe/Berlin", "2026-10-25T01:30"),  # it shows 02:30 again
+        ("2026-10-25T00:30", 3, "Europe/Berlin", "2026-10-25T02:00"),
+        ("2026-03-28T20:00", 23, "America/Nuuk", "2026-03-29T01:00"),  # 23 is skipped: at 00:00
+        ("2026-03-29T01:30", 23, "America/Nuuk", "2026-03-29T01:30"),
+        ("2026-03-29T00:00", 2, "Antarctica/Troll", "2026-03-29T01:00"),  # from 01 to 03
+        ("2026-10-03T12:00", 2, "Australia/Lord_Howe", "2026-10-03T15:30"),  # from 02:00 to 02:30
+    ],
+)
+def test_at_hour(now: str, hour: int, zone: str, moment: str) -> None:
+    assert at_hour(utc(now), hour, ZoneInfo(zone)) == utc(moment)
+
+
+@given(
+    st.integers(0, 3 * 365 * 24 * 60).map(
+        lambda minutes: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    ),
+    st.integers(0, 23),
+    st.sampled_from(ZONES),
+)
+@example(utc("2026-03-29T00:59"), 2, "Europe/Berlin")
+@example(utc("2026-03-29T01:59"), 2, "Europe/Berlin")
+@example(utc("2026-03-29T00:10"), 23, "America/Nuuk")
+def test_at_hour_is_the_first_minute_a_clock_on_the_wall_shows_it(
+    now: datetime, hour: int, name: str
+) -> None:
+    zone = ZoneInfo(name)
+    minute = now - timedelta(hours=2)
+    stands = False  # whether the hour shown stands for the one that was skipped
+    while True:
+        before, shown = (
+            (minute - timedelta(minutes=n)).astimezone(zone).replace(tzinfo=None) for n in (1, 0)
+        )
+        if shown.hour != before.hour:
+            skipped = range(1, int((shown - before) / timedelta(minutes=1)))
+            stands = hour in {(before + timedelta(minutes=n)).hour for n in skipped}
+        if minute >= now and (shown.hour == hour or stands):
+            break
+        minute += timedelta(minutes=1)
+    assert at_hour(now, hour, zone) == minute
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        ("Asia/Tokyo", ZoneInfo("Asia/Tokyo")),
+        ("", BERLIN),
+        ("Mars/Olympus", BERLIN),
+        ("../../etc/passwd", BERLIN),
+        ("Europe", BERLIN),
+        ("a\0b", BERLIN),
+    ],
+)
+def test_a_time_zone_nobody_knows_is_that_of_the_site(name: str, zone: ZoneInfo) -> None:
+    assert zone_of(name, BERLIN) == zone

@@ -13,7 +13,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, create_engine, delete, update
 
-from tests.digests import planned
+from tests.digests import MADE, planned
 from trendbot.deliver import Dispatch, Watch, drain
 from trendbot.errors import SettingsError, TransportError
 from trendbot.model import (
@@ -130,7 +130,7 @@ def settlement(
 
 
 def test_every_outcome_and_its_time_is_counted(engine: Engine, digest: Digest) -> None:
-    telemetry = Telemetry(engine)
+    telemetry = Telemetry(engine, lambda: MADE)
     assert figures(telemetry)["trendbot_mails_total{sent}"] == 0
     telemetry.watch(digest, [])
     telemetry.watch(
@@ -166,7 +166,7 @@ def test_what_was_given_back_was_not_tried() -> None:
 
 
 def test_two_processes_in_one_keep_their_figures_apart(engine: Engine, digest: Digest) -> None:
-    one, other = Telemetry(engine), Telemetry(engine)
+    one, other = Telemetry(engine, lambda: MADE), Telemetry(engine, lambda: MADE)
     one.watch(digest, [settlement()])
     assert figures(one)["trendbot_mails_total{sent}"] == 1
     assert figures(other)["trendbot_mails_total{sent}"] == 0
@@ -176,7 +176,7 @@ def test_two_processes_in_one_keep_their_figures_apart(engine: Engine, digest: D
 def test_the_gauges_are_what_the_books_say_when_asked(
     engine: Engine, digest: Digest, send: Sending, postbox: Postbox
 ) -> None:
-    telemetry = Telemetry(engine)
+    telemetry = Telemetry(engine, lambda: MADE)
     before = figures(telemetry)
     assert before["trendbot_database_up"] == 1
     assert before["trendbot_deliveries_open{daily}"] == 120
@@ -193,13 +193,13 @@ def test_the_gauges_are_what_the_books_say_when_asked(
 def test_books_that_do_not_balance_are_seen(engine: Engine, digest: Digest) -> None:
     with engine.begin() as conn:
         conn.execute(delete(rows).where(rows.c.subscriber_id == 7))
-    assert figures(Telemetry(engine))["trendbot_digests_unbalanced"] == 1
+    assert figures(Telemetry(engine, lambda: MADE))["trendbot_digests_unbalanced"] == 1
 
 
 def test_a_digest_the_server_refused_is_seen_and_counted(
     engine: Engine, digest: Digest, send: Sending, postbox: Postbox
 ) -> None:
-    telemetry = Telemetry(engine)
+    telemetry = Telemetry(engine, lambda: MADE)
     postbox.refuses = True
     counted = telemetry.counted()(send.__call__)
     for _ in range(2):
@@ -216,7 +216,7 @@ def test_a_digest_the_server_refused_is_seen_and_counted(
 def test_without_a_database_the_counters_are_told_all_the_same(
     engine: Engine, digest: Digest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    telemetry = Telemetry(engine)
+    telemetry = Telemetry(engine, lambda: MADE)
     telemetry.watch(digest, [settlement()])
     with engine.begin() as conn:
         conn.exec_driver_sql("ALTER TABLE digests RENAME TO gone")
@@ -232,7 +232,7 @@ def test_without_a_database_the_counters_are_told_all_the_same(
 
 
 def test_a_worker_answers_prometheus_until_it_ends(engine: Engine, digest: Digest) -> None:
-    telemetry = Telemetry(engine)
+    telemetry = Telemetry(engine, lambda: MADE)
     telemetry.watch(digest, [settlement()])
     with telemetry.served("127.0.0.1", 0) as port:
         answer = requests.get(GONE.format(port), timeout=5)
@@ -248,7 +248,7 @@ def test_a_port_that_is_taken_is_an_error_of_settings(engine: Engine) -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(SettingsError, match=f"127.0.0.1 port {port}: .*--metrics-port"),
-            Telemetry(engine).served("127.0.0.1", port),
+            Telemetry(engine, lambda: MADE).served("127.0.0.1", port),
         ):
             pass
 
@@ -259,7 +259,7 @@ class Told:
     def __init__(self, engine: Engine, clock: Clock, every: float) -> None:
         self.going: list[str] = []
         self.ended: list[str] = []
-        self.follower = Follower(engine, self._go, self._end, every, clock)
+        self.follower = Follower(engine, lambda: MADE, self._go, self._end, every, clock)
 
     def _go(self, progress: Progress) -> None:
         self.going.append(progress.line)
@@ -362,6 +362,9 @@ def test_books_that_cannot_be_read_do_not_stop_the_sending(
 def test_the_daemon_logs_it(
     engine: Engine, digest: Digest, send: Sending, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "trendbot"), Telemetry(engine).logged() as watch:
+    with (
+        caplog.at_level(logging.INFO, "trendbot"),
+        Telemetry(engine, lambda: MADE).logged() as watch,
+    ):
         send(watch)
     assert caplog.messages == ["daily digest of 2026-11-19: 120 of 120 sent"]

@@ -103,7 +103,7 @@ class App:
     @cached_property
     def telemetry(self) -> Telemetry:
         """The figures of this process."""
-        return Telemetry(self.engine)
+        return Telemetry(self.engine, self.now)
 
     def dispatch(self, stop: Callable[[], bool] = never, watch: Watch = unwatched) -> Dispatch:
         """What delivering needs. Raises SettingsError and HeaderError where it cannot work."""
@@ -122,6 +122,7 @@ class App:
             self.now,
             stop,
             told,
+            self.settings.schedule.zone,
         )
 
     def doorway(self) -> Doorway:

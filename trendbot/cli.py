@@ -332,18 +332,21 @@ def _tell(app: "App", made: "Made") -> None:
 
 
 def _tell_open(app: "App", found: "Digest | None" = None) -> None:
+    from trendbot.progress import AWAITED
     from trendbot.reports import STATES, books_document
     from trendbot.store import books
 
     with app.engine.connect() as conn:
         due = books.next_due(conn)
-        digests = books.of_digests(conn, found.id if found else None)
-    for row in map(books_document, digests):
+        digests = books.of_digests(conn, found.id if found else None, now=app.now())
+    for of, row in zip(digests, map(books_document, digests), strict=True):
         counts = ", ".join(f"{row[state]} {state}" for state in STATES if row[state])
         click.echo(
             f"{row['cadence']} {row['date']}: audience {row['audience']}"
             f"{': ' + counts if counts else ''}"
         )
+        if of.waiting:
+            click.echo(f"Of those pending, {of.waiting} {AWAITED}.")
         if not row["balanced"]:
             raise TrendbotError("the books do not balance; please report `status --json`")
     if due is not None:

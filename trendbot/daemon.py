@@ -117,12 +117,14 @@ def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
 
 def plan_due(app: App) -> None:
     """Freeze the audience of digests that are made, still news and not planned yet."""
-    schedule, now = app.settings.schedule, app.now()
+    schedule, now, max_age = app.settings.schedule, app.now(), app.settings.mail.max_age
     for cadence in Cadence:
         for day in due.news(cadence, now, schedule.digest_at, schedule.zone):
             with app.engine.connect() as conn:
                 found = digests.find(conn, cadence, day)
-            audience = None if found is None else deliver.plan(app.engine, found, now)
+            if found is None:
+                continue
+            audience = deliver.plan(app.engine, found, now, schedule.zone, max_age)
             if audience is not None:
                 log.info("%s digest of %s goes to %d subscribers", cadence, day, audience)
 

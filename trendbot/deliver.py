@@ -6,7 +6,8 @@
     whatever still waits `max_age` after planning → expired
 
 1. `plan` freezes the audience and cuts it into batches, in one transaction that on
-   PostgreSQL also defers a job for each.
+   PostgreSQL also defers a job for each. Whoever asked for an hour of the day is pending
+   until then.
 2. `deliver_batch` may be called any number of times, by any process. Its `_Round` trades
    with the database, one transaction at a time: what came back is written down, the next
    few due deliveries are claimed. A claim is committed before its mail leaves.
@@ -23,19 +24,20 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from trendbot import addresses, compose, jobs, tokens
+from trendbot import addresses, compose, due, jobs, tokens
 from trendbot.errors import BooksError, TransportError, TrendbotError
 from trendbot.model import DeliveryState, Digest, Mail, Outcome, Segment, Status, Transport
 from trendbot.owner import owner_name, process_lives
 from trendbot.press import Press
 from trendbot.settings import MailSection, Site
 from trendbot.settle import adopt, backoff, give_back, rest, settle
-from trendbot.store import audience, books, deliveries, pace, subscribers
+from trendbot.store import audience, books, deliveries, pace, queue, subscribers
 from trendbot.store.deliveries import Batch, Claim, Settlement
 from trendbot.store.engine import explain
 
@@ -45,6 +47,8 @@ LARGEST_GROUP = 50
 GROUP_SECONDS = 0.5  # how much sending is claimed, and may be unwritten, at a time
 HANDED_OVER_WITHIN = 1 / 3  # of the lease; the rest is for the answers
 WRITE_PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)  # seconds between tries to write down what was sent
+
+UTC = ZoneInfo("UTC")
 
 Watch = Callable[[Digest, Sequence[Settlement]], None]
 
@@ -85,7 +89,8 @@ class Dispatch:
     """What delivering needs besides the rows: how to compose, how to send, and the clock.
 
     `stop` is asked between mails; once it is true no further mail is handed over. `watch`
-    is told what was written down of which digest, after each commit.
+    is told what was written down of which digest, after each commit. `zone` is the
+    schedule's, in which readers pause.
     """
 
     engine: Engine
@@ -96,6 +101,7 @@ class Dispatch:
     now: Callable[[], datetime]
     stop: Callable[[], bool] = never
     watch: Watch = unwatched
+    zone: ZoneInfo = UTC
     owner: str = field(default_factory=owner_name)
     stride: Stride = field(default_factory=Stride)
     press: Press = field(init=False)
@@ -104,20 +110,39 @@ class Dispatch:
         object.__setattr__(self, "press", Press(self.engine, self.site, self.mail))
 
 
-def plan(engine: Engine, digest: Digest, now: datetime) -> int | None:
+def plan(
+    engine: Engine,
+    digest: Digest,
+    now: datetime,
+    zone: ZoneInfo = UTC,
+    max_age: timedelta | None = None,
+) -> int | None:
     """Freeze who gets the digest: active subscribers of its cadence with a paper in it for them.
 
-    Returns the size of the audience, or None if it was planned before.
+    Left out is who pauses today, in the schedule's time zone `zone`. Whoever asked for an
+    hour of the day waits for it, if the digest is not older than `max_age` by then. Returns
+    the size of the audience, or None if it was planned before.
     """
+    planned = audience.Plan(digest.id, digest.cadence, now, now.astimezone(zone).date())
     with engine.begin() as conn:
+        if not audience.begin(conn, planned):
+            return None
         wanted = [
             topics
-            for topics in audience.segments(conn, digest.cadence)
+            for topics in audience.topics(conn, planned)
             if compose.papers_for(digest, Segment(topics))
         ]
-        size = audience.plan(conn, digest.id, digest.cadence, wanted, now, BATCH_SIZE)
-        if size is not None:
-            jobs.defer(conn, [part.id for part in deliveries.open_batches(conn, digest.id)])
+        moments = {
+            (hour, name): due.at_hour(now, hour, due.zone_of(name, zone))
+            for hour, name in audience.hours(conn, planned)
+        }
+        later = {
+            hour: at
+            for hour, at in moments.items()
+            if at > now and (max_age is None or at <= now + max_age)
+        }
+        size = audience.plan(conn, planned, wanted, later, BATCH_SIZE)
+        jobs.defer(conn, [part.id for part in deliveries.open_batches(conn, digest.id)])
         return size
 
 
@@ -129,12 +154,12 @@ def drain(dispatch: Dispatch, digest_id: int | None = None, insist: bool = False
     what was not sent stays due.
     """
     with dispatch.engine.connect() as conn:
-        parts = deliveries.open_batches(conn, digest_id)
+        batch_ids = queue.ready(conn, dispatch.now(), digest_id)
     try:
-        for part in parts:
+        for batch_id in batch_ids:
             if dispatch.stop() or _full(dispatch):
                 return
-            deliver_batch(dispatch, part.id, insist)
+            deliver_batch(dispatch, batch_id, insist)
     finally:
         dispatch.transport.close()
 
@@ -272,6 +297,8 @@ class _Round:
         for settlement in self._settled:
             if settlement.state is DeliveryState.SUPPRESSED:
                 subscriber = subscribers.get(conn, settlement.subscriber_id)
+                if subscriber.status is Status.ERASED:  # while the mail was under way
+                    continue
                 key = addresses.normalise(subscriber.email).key
                 subscribers.suppress(conn, key, settlement.detail, now)
                 subscribers.set_status(conn, subscriber.id, Status.SUPPRESSED, now)
@@ -290,7 +317,8 @@ class _Round:
         if (room := pace.room(conn, limits, now)) is not None:
             wanted = min(wanted, room)
         lease_until = now + dispatch.mail.lease
-        claims = deliveries.claim(conn, part, now, lease_until, dispatch.owner, wanted)
+        today = now.astimezone(dispatch.zone).date()
+        claims = deliveries.claim(conn, part, now, today, lease_until, dispatch.owner, wanted)
         first = time.monotonic() + pace.book(conn, limits, now, len(claims))
         gap = 1 / limits.per_second if limits.per_second else 0
         return [(claim, first + place * gap) for place, claim in enumerate(claims)]

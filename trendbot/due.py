@@ -1,13 +1,14 @@
-"""When digests are due: pure, and right across daylight-saving changes.
+"""When digests and deliveries are due: pure, and right across daylight-saving changes.
 
-The digest of a day is due the day after, at `digest_at` in the schedule's time zone. An
-hour that a clock change skips counts as the hour after it; one it repeats, as the first.
+The digest of a day is due the day after, at `digest_at` in the schedule's time zone; a
+delivery of it at its reader's hour, in the reader's. An hour that a clock change skips
+counts as the hour after it; one it repeats, as the first.
 """
 
 from calendar import monthrange
 from collections.abc import Set
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trendbot.model import Cadence
 
@@ -64,3 +65,39 @@ def news(cadence: Cadence, now: datetime, digest_at: time, zone: ZoneInfo) -> li
 def mailed(day: date, now: datetime, digest_at: time, zone: ZoneInfo) -> bool:
     """Whether now is the time to mail the digest of `day`: due, and still news."""
     return timedelta(0) <= now - due_at(day, digest_at, zone) <= MAILED_WITHIN
+
+
+def at_hour(now: datetime, hour: int, zone: ZoneInfo) -> datetime:
+    """The first moment (UTC) from `now` on at which a clock in `zone` shows hour:00 to hour:59.
+
+    That is `now` itself if the clock shows that hour, or the one that stands for it today.
+    """
+    here = now.astimezone(zone)
+    days = (here.date() + timedelta(days=n) for n in (-1, 0, 1))
+    struck = [_strikes(day, hour, zone) for day in days]
+    if any(_same_hour(here, moment.astimezone(zone)) for moment in struck):
+        return now
+    return min(moment for moment in struck if moment > now)
+
+
+def zone_of(name: str, site: ZoneInfo) -> ZoneInfo:
+    """The time zone a reader named; the site's if there is none, or none here has that name."""
+    if not name:
+        return site
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return site
+
+
+def _strikes(day: date, hour: int, zone: ZoneInfo) -> datetime:
+    """The first moment (UTC) at which a clock in `zone` has reached `hour` on `day`."""
+    wanted = datetime.combine(day, time(hour), zone)
+    moment = min(wanted.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    while moment.astimezone(zone) < wanted:  # the clock skips this hour, and does so soon
+        moment += timedelta(minutes=1)
+    return moment
+
+
+def _same_hour(one: datetime, other: datetime) -> bool:
+    return (one.date(), one.hour) == (other.date(), other.hour)

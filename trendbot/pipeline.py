@@ -76,7 +76,8 @@ def mail_digest(
 ) -> None:
     """Freeze the digest's audience, if that was not done yet, and send what is due of it."""
     dispatch = app.dispatch(stop, watch)
-    deliver.plan(app.engine, digest, app.now())
+    settings = app.settings
+    deliver.plan(app.engine, digest, app.now(), settings.schedule.zone, settings.mail.max_age)
     deliver.drain(dispatch, digest.id, insist=True)
 
 

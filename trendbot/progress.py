@@ -13,6 +13,8 @@ WINDOW = 60.0  # seconds the rate is taken over
 COUNT_EVERY = 10.0  # seconds at least
 COUNTING_SHARE = 0.02  # of the time at most; counting a million deliveries takes 0.3 s on SQLite
 
+AWAITED = "wait for their reader's hour"
+
 _LEAST_RATE = 0.5 / 60  # mails a second; below, a rate says nothing
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 
@@ -43,7 +45,7 @@ class Progress:
         self._old_after = max(COUNT_EVERY, took / COUNTING_SHARE)
         self.sent = books.counts.get(DeliveryState.SENT, 0)
         waiting = (DeliveryState.PENDING, DeliveryState.SENDING)
-        self.untried = sum(books.counts.get(state, 0) for state in waiting)
+        self.untried = sum(books.counts.get(state, 0) for state in waiting) - books.waiting
         now = self._clock()
         recent = [count for count in self._counted if now - count.at <= WINDOW]
         self._counted = [*recent, _Counted(now, self.sent)]
@@ -69,7 +71,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the mails that were not tried yet take; None if that is not known."""
+        """How long the mails take that are due and not tried yet; None if that is not known."""
         rate = self.rate
         return self.untried / rate if self.untried and rate >= _LEAST_RATE else None
 
@@ -86,7 +88,7 @@ class Progress:
             said.append(_frequency(self.rate))
         if (left := self.seconds_left) is not None:
             said.append(f"{_duration(left)} left")
-        return ", ".join(said)
+        return ", ".join([*said, *self._waiting])
 
     @property
     def line(self) -> str:
@@ -96,13 +98,21 @@ class Progress:
     @property
     def ending(self) -> str:
         """What became of it, as one line: what the books said last."""
-        counts = ((state, self.books.counts.get(state, 0)) for state in DeliveryState)
-        others = [f"{count:,} {state}" for state, count in counts if count and state != "sent"]
-        return f"{self.name}: {', '.join([self._sent, *others])}"
+        counts = self.books.counts | {
+            DeliveryState.PENDING: self.books.counts.get(DeliveryState.PENDING, 0)
+            - self.books.waiting
+        }
+        numbers = ((state, counts.get(state, 0)) for state in DeliveryState)
+        others = [f"{number:,} {state}" for state, number in numbers if number and state != "sent"]
+        return f"{self.name}: {', '.join([self._sent, *others, *self._waiting])}"
 
     @property
     def _sent(self) -> str:
         return f"{self.sent:,} of {self.books.audience:,} sent"
+
+    @property
+    def _waiting(self) -> list[str]:
+        return [f"{self.books.waiting:,} {AWAITED}"] if self.books.waiting else []
 
 
 def _frequency(rate: float) -> str:

@@ -11,6 +11,7 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 
 import prometheus_client
@@ -52,8 +53,9 @@ log = logging.getLogger(__name__)
 class Telemetry:
     """The figures of one process, in a registry of its own."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
         self._engine = engine
+        self._now = now
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("trendbot_build", "What runs here.", registry=registry).info(
@@ -117,6 +119,7 @@ class Telemetry:
         """A watch that logs how far the sending is, once a minute and at the end."""
         follower = Follower(
             self._engine,
+            self._now,
             going=lambda progress: log.info("%s", progress.line),
             ended=lambda progress: log.info("%s", progress.ending),
         )
@@ -208,18 +211,20 @@ class Follower:
     """Follows the sending of digests; a `watch` of `deliver.Dispatch`.
 
     Calls `going` for a digest every `every` seconds while it is sent, and `ended` when all
-    of it was tried or, if a mail was tried, when the follower is closed.
+    that is due of it was tried or, if a mail was tried, when the follower is closed.
     """
 
     def __init__(
         self,
         engine: Engine,
+        now: Callable[[], datetime],
         going: Callable[[Progress], None],
         ended: Callable[[Progress], None] = lambda _progress: None,
         every: float = SAY_EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
+        self._now = now
         self._going = going
         self._ended = ended
         self._every = every
@@ -278,7 +283,7 @@ class Follower:
         """The books of a digest; None if they cannot be read, which must not stop the sending."""
         try:
             with self._engine.connect() as conn:
-                (found,) = books.of_digests(conn, digest_id)
+                (found,) = books.of_digests(conn, digest_id, now=self._now())
         except SQLAlchemyError as error:
             log.warning("cannot count what was sent: %s", explain(error))
             return None

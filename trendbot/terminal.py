@@ -67,7 +67,7 @@ def shown(app: "App", clock: Callable[[], float] = time.monotonic) -> Iterator["
 
     if not sys.stderr.isatty():
         say = partial(click.echo, err=True)
-        yield Follower(app.engine, lambda progress: say(progress.line), clock=clock)
+        yield Follower(app.engine, app.now, lambda progress: say(progress.line), clock=clock)
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
@@ -79,7 +79,7 @@ def shown(app: "App", clock: Callable[[], float] = time.monotonic) -> Iterator["
         TextColumn("{task.fields[figures]}"),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True, expand=True) as bar:
-        yield Follower(app.engine, partial(_show, bar), every=0, clock=clock)
+        yield Follower(app.engine, app.now, partial(_show, bar), every=0, clock=clock)
 
 
 def _show(bar: "Bar", progress: "Progress") -> None:
@@ -91,7 +91,7 @@ def _show(bar: "Bar", progress: "Progress") -> None:
     bar.update(
         number,
         total=progress.books.audience,
-        completed=progress.books.audience - progress.untried,
+        completed=progress.books.audience - progress.untried - progress.books.waiting,
         figures=progress.figures,
     )
 

@@ -118,7 +118,9 @@ def _claim_all(built: app.App, now: datetime) -> int:
     for part in parts:
         while True:
             with built.engine.begin() as conn:
-                group = deliveries.claim(conn, part, now, lease_until, owner, deliver.LARGEST_GROUP)
+                group = deliveries.claim(
+                    conn, part, now, now.date(), lease_until, owner, deliver.LARGEST_GROUP
+                )
             if not group:
                 break
             claims += len(group)

@@ -43,10 +43,11 @@ secret_key = "a key for the benchmark only"
 SUBSCRIBE = text("""
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :many)
 INSERT INTO subscribers
-    (email, email_key, status, cadence, topics, created_at, confirmed_at, confirm_hash)
+    (email, email_key, status, cadence, topics, created_at, confirmed_at, confirm_hash, timezone,
+     fewer)
 SELECT 'reader' || n || '@example.org', 'reader' || n || '@example.org', 'active', 'daily',
     CASE n % 4 WHEN 0 THEN 'cs' WHEN 1 THEN 'cs.LG' WHEN 2 THEN 'stat' ELSE '' END,
-    '2026-11-01 00:00:00', '2026-11-01 00:00:00', ''
+    '2026-11-01 00:00:00', '2026-11-01 00:00:00', '', '', ''
 FROM numbers
 """)
 

@@ -1,82 +1,148 @@
 """The audience of a digest: frozen once, one pending delivery for each member, cut into batches."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 
-from sqlalchemy import Connection, func, insert, literal, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    and_,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from trendbot.model import Cadence, DeliveryState, Status
-from trendbot.store.schema import batches, deliveries, digests, subscribers
+from trendbot.store.schema import UTCDateTime, batches, deliveries, digests, subscribers
 
-# Topics of a segment go into one IN list this long at a time: well under SQLite's limit
-# on variables, also with a million different wishes.
+# Topics go into one IN list this long at a time: well under SQLite's limit on variables,
+# also with a million different wishes.
 _TOPICS_AT_ONCE = 500
 
+# When each of the readers' hours comes next. A table while the audience is written down: there
+# may be as many as hours times time zones, more than a statement takes values.
+_MOMENTS = Table(
+    "moments",
+    MetaData(),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("timezone", String(64), primary_key=True),
+    Column("at", UTCDateTime, nullable=False),
+    prefixes=["TEMPORARY"],
+)
 
-def segments(conn: Connection, cadence: Cadence) -> list[tuple[str, ...]]:
-    """The different topics active subscribers of `cadence` asked for."""
-    rows = conn.execute(
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which digest is planned, at which moment, and on which day of the schedule's time zone."""
+
+    digest_id: int
+    cadence: Cadence
+    at: datetime
+    today: date
+
+
+def begin(conn: Connection, plan: Plan) -> bool:
+    """Note that the digest is planned; False if it was before, by whomever."""
+    first = conn.execute(
+        update(digests)
+        .where(digests.c.id == plan.digest_id, digests.c.planned_at.is_(None))
+        .values(planned_at=plan.at)
+    )
+    return first.rowcount == 1
+
+
+def topics(conn: Connection, plan: Plan) -> list[tuple[str, ...]]:
+    """The different topics of those who may be in the audience."""
+    found = conn.scalars(
         select(subscribers.c.topics)
-        .where(subscribers.c.status == Status.ACTIVE, subscribers.c.cadence == cadence)
+        .where(*_may_be_mailed(plan))
         .distinct()
         .order_by(subscribers.c.topics)
     )
-    return [tuple(topics.split()) for (topics,) in rows]
+    return [tuple(topics.split()) for topics in found]
+
+
+def hours(conn: Connection, plan: Plan) -> list[tuple[int, str]]:
+    """The different hours of the day they asked for, each with the name of its time zone."""
+    found = conn.execute(
+        select(subscribers.c.hour, subscribers.c.timezone)
+        .where(*_may_be_mailed(plan), subscribers.c.hour.between(0, 23))
+        .distinct()
+    )
+    return [(hour, timezone) for hour, timezone in found]
 
 
 def plan(
     conn: Connection,
-    digest_id: int,
-    cadence: Cadence,
+    plan: Plan,
     wanted: Sequence[tuple[str, ...]],
-    now: datetime,
+    moments: Mapping[tuple[int, str], datetime],
     batch_size: int,
-) -> int | None:
-    """Freeze the audience: active subscribers of `cadence` whose topics are in `wanted`.
+) -> int:
+    """Freeze the audience: active subscribers, not paused, whose topics are in `wanted`.
 
-    Writes a pending delivery for each and cuts them into batches. Returns the size of the
-    audience, or None if the digest was planned before, by whomever.
+    Writes a pending delivery for each, due at the moment of its reader's hour, at once if
+    there is none, and cuts them into batches. Returns the size of the audience.
     """
-    first = conn.execute(
-        update(digests)
-        .where(digests.c.id == digest_id, digests.c.planned_at.is_(None))
-        .values(planned_at=now)
-    )
-    if first.rowcount == 0:
-        return None
+    _MOMENTS.create(conn, checkfirst=False)
+    rows = [
+        {"hour": hour, "timezone": timezone, "at": at} for (hour, timezone), at in moments.items()
+    ]
+    if rows:
+        conn.execute(insert(_MOMENTS), rows)
     for start in range(0, len(wanted), _TOPICS_AT_ONCE):
-        _add_audience(conn, digest_id, cadence, wanted[start : start + _TOPICS_AT_ONCE], now)
-    _cut_batches(conn, digest_id, batch_size)
+        _add_audience(conn, plan, wanted[start : start + _TOPICS_AT_ONCE])
+    _MOMENTS.drop(conn, checkfirst=False)
+    _cut_batches(conn, plan.digest_id, batch_size)
     audience = conn.scalar(
-        select(func.count()).select_from(deliveries).where(deliveries.c.digest_id == digest_id)
+        select(func.count()).select_from(deliveries).where(deliveries.c.digest_id == plan.digest_id)
     )
-    conn.execute(update(digests).where(digests.c.id == digest_id).values(audience=audience))
-    return audience
+    conn.execute(update(digests).where(digests.c.id == plan.digest_id).values(audience=audience))
+    return audience or 0
 
 
-def _add_audience(
-    conn: Connection,
-    digest_id: int,
-    cadence: Cadence,
-    wanted: Sequence[tuple[str, ...]],
-    now: datetime,
-) -> None:
-    # One INSERT … SELECT: at a million subscribers a row at a time would take minutes.
-    members = select(
-        literal(digest_id),
-        subscribers.c.id,
-        literal(DeliveryState.PENDING.value),
-        *(literal(0) for _ in range(4)),
-        *(literal("") for _ in range(2)),
-        literal(now, deliveries.c.updated_at.type),
-    ).where(
+def _may_be_mailed(plan: Plan) -> tuple[ColumnElement[bool], ...]:
+    paused_until = subscribers.c.paused_until
+    return (
         subscribers.c.status == Status.ACTIVE,
-        subscribers.c.cadence == cadence,
-        subscribers.c.topics.in_([" ".join(topics) for topics in wanted]),
+        subscribers.c.cadence == plan.cadence,
+        or_(paused_until.is_(None), paused_until <= plan.today),
+    )
+
+
+def _add_audience(conn: Connection, plan: Plan, wanted: Sequence[tuple[str, ...]]) -> None:
+    # One INSERT … SELECT: at a million subscribers a row at a time would take minutes.
+    of_reader = and_(
+        _MOMENTS.c.hour == subscribers.c.hour, _MOMENTS.c.timezone == subscribers.c.timezone
+    )
+    members = (
+        select(
+            literal(plan.digest_id),
+            subscribers.c.id,
+            literal(DeliveryState.PENDING.value),
+            *(literal(0) for _ in range(4)),
+            *(literal("") for _ in range(2)),
+            literal(plan.at, deliveries.c.updated_at.type),
+            _MOMENTS.c.at,
+        )
+        .select_from(subscribers.outerjoin(_MOMENTS, of_reader))
+        .where(
+            *_may_be_mailed(plan),
+            subscribers.c.topics.in_([" ".join(topics) for topics in wanted]),
+        )
     )
     columns = [
         *("digest_id", "subscriber_id", "state", "attempts", "doubts", "deaths", "code"),
-        *("owner", "detail", "updated_at"),
+        *("owner", "detail", "updated_at", "next_at"),
     ]
     conn.execute(insert(deliveries).from_select(columns, members, include_defaults=False))
 

@@ -1,14 +1,16 @@
 """The books: what is accounted for of each digest, what is still due, and why sending stopped."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from datetime import date as Date  # noqa: N812  # a digest's own date is called date
-from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, case, exists, func, select, update
 
 from trendbot.model import Cadence, DeliveryState
 from trendbot.store.deliveries import RETRYABLE
 from trendbot.store.schema import batches, deliveries, digests
+
+_ANY_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Books:
     stopped: str
     resume_at: datetime | None
     closed: bool
+    waiting: int = 0  # of those pending, who wait for their reader's hour
 
     @property
     def balanced(self) -> bool:
@@ -91,8 +94,13 @@ def close(conn: Connection, digest_id: int) -> Books:
     return of
 
 
-def of_digests(conn: Connection, digest_id: int | None = None, limit: int = 30) -> list[Books]:
-    """The books of the newest `limit` digests, newest first, or of one."""
+def of_digests(
+    conn: Connection, digest_id: int | None = None, limit: int = 30, now: datetime = _ANY_TIME
+) -> list[Books]:
+    """The books of the newest `limit` digests, newest first, or of one.
+
+    Who waits for an hour is told for `now`; without it nobody does.
+    """
     query = select(digests).order_by(digests.c.date.desc(), digests.c.cadence).limit(limit)
     if digest_id is not None:
         query = query.where(digests.c.id == digest_id)
@@ -102,12 +110,16 @@ def of_digests(conn: Connection, digest_id: int | None = None, limit: int = 30) 
         for row in rows
     }
     still_open = [row.id for row in rows if row.closed is None]
-    for of, state, number in conn.execute(
-        select(deliveries.c.digest_id, deliveries.c.state, func.count())
+    waiting: dict[int, int] = {}
+    later = func.sum(case((deliveries.c.next_at > now, 1), else_=0))
+    for of, state, number, number_later in conn.execute(
+        select(deliveries.c.digest_id, deliveries.c.state, func.count(), later)
         .where(deliveries.c.digest_id.in_(still_open))
         .group_by(deliveries.c.digest_id, deliveries.c.state)
     ):
         counts[of][DeliveryState(state)] = number
+        if state == DeliveryState.PENDING:
+            waiting[of] = int(number_later)
     return [
         Books(
             row.id,
@@ -118,6 +130,7 @@ def of_digests(conn: Connection, digest_id: int | None = None, limit: int = 30) 
             row.stopped,
             row.resume_at,
             row.closed is not None,
+            waiting.get(row.id, 0),
         )
         for row in rows
     ]

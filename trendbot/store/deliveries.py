@@ -7,7 +7,7 @@ transaction; on PostgreSQL claimers skip each other's rows, on SQLite one writes
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +26,8 @@ from sqlalchemy import (
 from trendbot.model import DeliveryState, Segment, Status
 from trendbot.store.schema import batches, deliveries, digests, subscribers, suppressions
 
+# In these a delivery is due from its `next_at` on.
+WAITING = (DeliveryState.PENDING, DeliveryState.DEFERRED, DeliveryState.UNCERTAIN)
 # What may still be sent, now or later.
 RETRYABLE = or_(
     deliveries.c.state.in_([DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.DEFERRED]),
@@ -106,12 +108,11 @@ def is_open(conn: Connection, digest_id: int) -> bool:
 
 
 def next_due(conn: Connection, part: Batch) -> datetime | None:
-    """When the batch has something to send again; None where that is now, or never."""
-    return conn.scalar(
-        select(func.min(func.coalesce(deliveries.c.next_at, deliveries.c.lease_until))).where(
-            *_within(part), RETRYABLE
-        )
-    )
+    """When the batch has something to send again, in the past if it has now; None where never."""
+    d = deliveries.c
+    # What is pending and waits for no hour is due since it was planned.
+    due_at = func.coalesce(d.next_at, d.lease_until, d.updated_at)
+    return conn.scalar(select(func.min(due_at)).where(*_within(part), RETRYABLE))
 
 
 def batch(conn: Connection, batch_id: int) -> Batch:
@@ -141,6 +142,7 @@ _DUE = (
         deliveries.c.doubts,
         deliveries.c.deaths,
         subscribers.c.status,
+        subscribers.c.paused_until,
         suppressions.c.reason,
     )
     .join(subscribers, subscribers.c.id == deliveries.c.subscriber_id)
@@ -149,9 +151,9 @@ _DUE = (
         deliveries.c.digest_id == bindparam("of_digest"),
         deliveries.c.subscriber_id.between(bindparam("first_id"), bindparam("last_id")),
         or_(
-            deliveries.c.state == DeliveryState.PENDING,
+            and_(deliveries.c.state == DeliveryState.PENDING, deliveries.c.next_at.is_(None)),
             and_(
-                deliveries.c.state.in_([DeliveryState.DEFERRED, DeliveryState.UNCERTAIN]),
+                deliveries.c.state.in_(WAITING),
                 deliveries.c.next_at <= bindparam("now"),
             ),
         ),
@@ -178,12 +180,19 @@ _LEASE = (
 
 
 def claim(
-    conn: Connection, part: Batch, now: datetime, lease_until: datetime, owner: str, limit: int
+    conn: Connection,
+    part: Batch,
+    now: datetime,
+    today: date,
+    lease_until: datetime,
+    owner: str,
+    limit: int,
 ) -> list[Claim]:
     """Take up to `limit` due deliveries of the batch for `owner` until `lease_until`.
 
-    Whoever left or was suppressed since planning is settled as suppressed on the way and
-    not returned. An empty list means that nothing is due now.
+    Whoever left, was suppressed or pauses since planning is settled as suppressed on the
+    way and not returned; `today` is the day in the schedule's time zone. An empty list
+    means that nothing is due now.
     """
     values = {
         "of_digest": part.digest_id,
@@ -194,17 +203,26 @@ def claim(
     }
     while rows := conn.execute(_DUE, values).all():
         taken = []
-        for subscriber_id, email, topics, fewer, attempts, doubts, deaths, status, reason in rows:
-            if status != Status.ACTIVE or reason is not None:
-                _settle_gone(conn, part, subscriber_id, reason or status, now)
+        for subscriber_id, email, topics, fewer, *tried, status, paused_until, reason in rows:
+            if why := _why_not(status, paused_until, reason, today):
+                _settle_gone(conn, part, subscriber_id, why, now)
                 continue
             segment = Segment(tuple(topics.split()), tuple(fewer.split()))
-            taken.append(Claim(subscriber_id, email, segment, attempts, doubts, deaths))
+            taken.append(Claim(subscriber_id, email, segment, *tried))
         if taken:
             held = {"ids": [one.subscriber_id for one in taken], "until": lease_until, "by": owner}
             conn.execute(_LEASE, {"of_digest": part.digest_id, "now": now, **held})
             return taken
     return []
+
+
+def _why_not(status: str, paused_until: date | None, reason: str | None, today: date) -> str:
+    """Why somebody must not be mailed today; empty if they may be."""
+    if status != Status.ACTIVE or reason is not None:
+        return reason or status
+    if paused_until is not None and paused_until > today:
+        return f"paused until {paused_until}"
+    return ""
 
 
 def _within(part: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

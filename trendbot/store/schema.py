@@ -214,7 +214,7 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("doubts", Integer, nullable=False, default=0),  # times the outcome was uncertain
     Column("deaths", Integer, nullable=False, default=0),  # of processes that held it
-    Column("next_at", UTCDateTime),  # when deferred or uncertain is due again; null: never
+    Column("next_at", UTCDateTime),  # when it is due; null: a pending one now, others never
     Column("lease_until", UTCDateTime),  # while sending
     Column("owner", String(100), nullable=False, default=""),  # the process that holds the lease
     Column("code", Integer, nullable=False, default=0),
