@@ -39,8 +39,9 @@ def test_the_migrated_schema_equals_a_fresh_one(engine: Engine, fresh: Engine) -
 
 
 def _is_ours(name: str | None, kind: str, _above: object) -> bool:
-    """Everything but procrastinate's tables, which come from its package."""
-    return not (kind == "table" and name is not None and name.startswith("procrastinate_"))
+    """Everything but procrastinate's tables, which come from its package, and the search index."""
+    not_ours = ("procrastinate_", "paper_words")
+    return not (kind == "table" and name is not None and name.startswith(not_ours))
 
 
 def _reflected(conn: Connection) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Papers: what the sources announced, refreshed as more becomes known, never blanked."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import groupby
@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from trendbot.model import Paper
+from trendbot.store import search_index
 from trendbot.store.engine import insert_into
 from trendbot.store.schema import paper_categories, papers
 
@@ -39,6 +40,7 @@ def upsert(conn: Connection, found: Sequence[Paper], now: datetime) -> int:
     if not merged:
         return 0
     known = ids_of(conn, merged)
+    before = _locked(conn, known)
     statement = insert_into(conn, papers)
     new = statement.excluded
     statement = statement.on_conflict_do_update(
@@ -59,6 +61,9 @@ def upsert(conn: Connection, found: Sequence[Paper], now: datetime) -> int:
     # the rows in the same order.
     conn.execute(statement, [_row(merged[key], now) for key in sorted(merged)])
     _set_categories(conn, merged)
+    after = by_id(conn, ids_of(conn, merged).values())
+    changed = {one: paper for one, paper in after.items() if before.get(one) != paper}
+    search_index.index(conn, changed)
     return len(merged) - len(known)
 
 
@@ -120,6 +125,14 @@ def _merged(found: Sequence[Paper]) -> dict[str, Paper]:
             links=paper.links or before.links,
         )
     return merged
+
+
+def _locked(conn: Connection, known: Mapping[str, int]) -> dict[int, Paper]:
+    """The known papers as they are until this transaction changes them."""
+    for part in parts(sorted(known.values())):
+        rows = select(papers.c.id).where(papers.c.id.in_(part)).order_by(papers.c.id)
+        conn.execute(rows.with_for_update())
+    return by_id(conn, known.values())
 
 
 def _unless(new: ColumnElement[str], old: Column[str], empty: str) -> ColumnElement[str]:
