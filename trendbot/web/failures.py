@@ -15,9 +15,10 @@ from starlette.exceptions import HTTPException
 from trendbot.app import App
 from trendbot.errors import AddressError, LimitError, StoreError, TokenError, TokenSpent
 from trendbot.store.engine import explain
-from trendbot.web import views
+from trendbot.web import publish, views
 from trendbot.web.guard import TOKEN_PATHS, own_path
 
+LONGEST_FIELD = 100  # of a name that a client made up
 RETRY_AFTER = 30  # seconds; a restart of the database takes about that
 
 log = logging.getLogger(__name__)
@@ -41,13 +42,19 @@ _WORDS = {
 
 
 def answer(
-    request: Request, status: int, said: str = "", headers: Mapping[str, str] | None = None
+    request: Request,
+    status: int,
+    said: str = "",
+    headers: Mapping[str, str] | None = None,
+    field: str | None = None,
 ) -> Response:
-    """The page about an error, or its JSON where programs ask."""
+    """The page about an error, or its JSON where programs ask: `schemas.ErrorAnswer`."""
     title, advice = _WORDS.get(status, (HTTPStatus(status).phrase, ""))
     said = _sound(said) or advice
     if _is_api(request):
-        return JSONResponse({"detail": said or title}, status, headers)
+        readable = publish.OPEN if request.method == "GET" else {}
+        document = {"error": said or title, "field": field}
+        return JSONResponse(document, status, {**readable, **(headers or {})})
     app: App = request.app.state.trendbot
     page = views.page("error.html", app=app, status=status, title=title, said=said)
     page.headers.update(headers or {})
@@ -76,31 +83,19 @@ def _refused(request: Request, error: HTTPException) -> Response:
 
 
 def _invalid(request: Request, error: RequestValidationError) -> Response:
-    """What FastAPI documents as HTTPValidationError, without saying again what was sent."""
+    """Says which field is wrong and why, without saying again what was sent."""
     if _is_api(request):
-        return _invalid_fields(
-            [(one["loc"], str(one["msg"]), str(one["type"])) for one in error.errors()]
-        )
+        first = error.errors()[0]
+        named = [part for part in first["loc"][1:] if isinstance(part, str)]
+        field = _sound(named[0])[:LONGEST_FIELD] if named else None
+        why = str(first["msg"]).removeprefix("Value error, ")
+        return answer(request, 422, f"{field or 'body'}: {why}", field=field)
     is_address_wrong = all(one["loc"][:1] == ("path",) for one in error.errors())
     return answer(request, 404 if is_address_wrong else 422)
 
 
 def _bad_address(request: Request, error: AddressError) -> Response:
-    if _is_api(request):
-        return _invalid_fields([(("body", "email"), str(error), "value_error")])
-    return answer(request, 422, str(error))
-
-
-def _invalid_fields(fields: list[tuple[Any, str, str]]) -> Response:
-    detail = [
-        {
-            "loc": [part if isinstance(part, int) else _sound(str(part)) for part in loc],
-            "msg": _sound(message),
-            "type": kind,
-        }
-        for loc, message, kind in fields
-    ]
-    return JSONResponse({"detail": detail}, 422)
+    return answer(request, 422, str(error), field="email")
 
 
 def _mangled(request: Request, error: TokenError) -> Response:
