@@ -135,7 +135,7 @@ def test_a_body_that_does_not_come_in_time_is_not_waited_for() -> None:
     async def act() -> None:
         guard = Guard(unwanted, SITE, body_seconds=0)
         with pytest.raises(HTTPException) as refused:
-            await guard(scope_of({"content-length": "5"}), anyio.sleep_forever, unwanted)
+            await guard(scope_of({"content-length": "5"}), anyio.sleep_forever, unwanted)  # type: ignore[arg-type]
         assert refused.value.status_code == 408
         assert refused.value.headers == {"Connection": "close"}
 

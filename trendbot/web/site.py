@@ -11,7 +11,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from trendbot.app import App
 from trendbot.web import ops, views
 from trendbot.web.failures import HANDLERS, unforeseen
-from trendbot.web.guard import Guard, Journal, Shield
+from trendbot.web.guard import Guard, Journal, Prefix, Shield
 from trendbot.web.shelf import Shelf
 
 THREADS = 12  # endpoints at once: fewer than the connections to PostgreSQL a process keeps
@@ -22,7 +22,6 @@ def create(app: App, shelf_seconds: float = 5.0) -> FastAPI:
     base_url = app.settings.site.base_url
     site = FastAPI(
         title=app.settings.site.name,
-        root_path=views.root_of(app),  # works whether or not the proxy takes it away
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -33,6 +32,7 @@ def create(app: App, shelf_seconds: float = 5.0) -> FastAPI:
         # Outermost first. Only the last handler takes what nobody foresaw, outside of the
         # framework, which would raise it again to the server's log.
         middleware=[
+            Middleware(Prefix, views.root_of(app)),
             Middleware(Journal, app.telemetry.answered),
             Middleware(Shield, base_url),
             Middleware(ExceptionMiddleware, {**HANDLERS, Exception: unforeseen}),
