@@ -1,9 +1,11 @@
 """The only wiring: settings become a database, adapters, and what the steps need."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pkgutil import resolve_name
+from threading import Event
 from typing import Any
 
 from sqlalchemy import Engine
@@ -12,6 +14,7 @@ from trendbot import compose
 from trendbot.collect import MEASURED_DAYS
 from trendbot.context import Budget, Context
 from trendbot.deliver import Dispatch, Watch, never, unwatched
+from trendbot.doorway import Doorway
 from trendbot.errors import SettingsError
 from trendbot.fetch import Fetcher
 from trendbot.model import Digest, PaperSource, Signal, Transport
@@ -21,7 +24,6 @@ from trendbot.sources import SOURCES
 from trendbot.store import posts, runs
 from trendbot.store.deliveries import Settlement
 from trendbot.store.engine import open_store
-from trendbot.subscribe import Doorway
 from trendbot.telemetry import Telemetry
 from trendbot.transports import TRANSPORTS
 
@@ -40,6 +42,7 @@ class App:
         self.settings = settings
         self.engine = engine
         self.now = now
+        self.queued = Event()  # a notice waits, and was queued by this process
 
     def close(self) -> None:
         """Close every connection: to the database, the web, the mail server."""
@@ -92,6 +95,9 @@ class App:
     @cached_property
     def transport(self) -> Transport:
         """The transport `mail.transport` names."""
+        return self._transport()
+
+    def _transport(self) -> Transport:
         name = self.settings.mail.transport
         adapter = resolve_name(TRANSPORTS[name])
         table = self.settings.mail.tables.get(name, {})
@@ -126,7 +132,7 @@ class App:
         )
 
     def doorway(self) -> Doorway:
-        """What signing up needs."""
+        """What the steps of readers need."""
         settings = self.settings
         return Doorway(
             self.engine,
@@ -135,7 +141,18 @@ class App:
             settings.mail,
             self.secrets,
             self.now,
+            settings.web.limits,
+            settings.schedule.zone,
+            self.queued.set,
         )
+
+    def back_door(self) -> Doorway:
+        """The same with a transport of its own, for a thread that mails beside the digests.
+
+        No transport takes mails from two threads at once. Raises SettingsError.
+        """
+        transport = self._transport()
+        return replace(self.doorway(), transport=lambda: transport)
 
     def _adapters(
         self, kind: str, registry: Mapping[str, str], tables: Mapping[str, Mapping[str, Any]]

@@ -11,11 +11,11 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from trendbot import pipeline, reports, subscribe
+from trendbot import pipeline, reports, subscribe, tastes
 from trendbot.app import build
 from trendbot.collect import collect
 from trendbot.errors import TrendbotError
-from trendbot.model import Cadence
+from trendbot.model import Cadence, Taste
 from trendbot.settings import ENV_PREFIX, load, write_example
 from trendbot.sources.sample import first_day, last_day
 
@@ -45,7 +45,7 @@ def run_demo(home: Path, console: Console) -> None:
     click.get_current_context().call_on_close(app.close)
     door = app.doorway()
     for email, topics in SUBSCRIBERS:
-        subscribe.add(door, email, Cadence.DAILY, subscribe.topics_of(topics), confirmed=True)
+        subscribe.add(door, email, Taste(topics=tastes.topics_of(topics)), confirmed=True)
     before = _mails(home)
     collect(app.engine, app.sources, app.signals, first_day(), last_day(), app.now)
     made = pipeline.run(app, Cadence.DAILY, last_day())

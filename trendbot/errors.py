@@ -9,6 +9,7 @@
      ├─ TransportError      no mail can go out at all (wrong password, policy, no route)
      ├─ BooksError          a digest's deliveries do not add up to its audience
      ├─ AddressError        not a deliverable mail address
+     ├─ TasteError          a wish that cannot be understood; says which field
      ├─ UnknownSubscriber   no subscriber has this address
      ├─ HeaderError         a value that must not reach a mail header
      ├─ TokenError          a mailed token is mangled or foreign
@@ -63,6 +64,14 @@ class BooksError(TrendbotError):
 
 class AddressError(TrendbotError):
     """The text is not a mail address mail can be sent to."""
+
+
+class TasteError(TrendbotError):
+    """What somebody wants to get cannot be understood; `field` is the field it stands in."""
+
+    def __init__(self, text: str, field: str) -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class UnknownSubscriber(TrendbotError):

@@ -107,9 +107,30 @@ def subscriber_document(subscriber: Subscriber) -> dict[str, Any]:
         "status": subscriber.status,
         "cadence": subscriber.cadence,
         "topics": list(subscriber.topics),
+        "fewer": list(subscriber.fewer),
+        "hour": subscriber.hour,
+        "timezone": subscriber.timezone,
+        "paused_until": subscriber.paused_until and subscriber.paused_until.isoformat(),
         "created_at": subscriber.created_at.isoformat(),
         "confirmed_at": subscriber.confirmed_at and subscriber.confirmed_at.isoformat(),
     }
+
+
+def subscriber_line(subscriber: Subscriber) -> str:
+    """A subscriber on one line."""
+    fields = [
+        subscriber.email,
+        subscriber.status,
+        subscriber.cadence,
+        ",".join(subscriber.topics) or "all topics",
+    ]
+    if subscriber.fewer:
+        fields.append(f"fewer of {','.join(subscriber.fewer)}")
+    if subscriber.hour is not None:
+        fields.append(f"from {subscriber.hour}:00 {subscriber.timezone}".rstrip())
+    if subscriber.paused_until is not None:
+        fields.append(f"paused until {subscriber.paused_until}")
+    return "  ".join(fields)
 
 
 def books_document(of: Books) -> dict[str, Any]:

@@ -1,48 +1,50 @@
-"""Subscribers: signing up, confirming, leaving, and moving lists in and out.
+"""Subscribers: signing up, confirming, changing one's mind, leaving, being erased.
 
 Double opt-in: an address is pending until the token mailed to it comes back. The token is
 good for 48 hours and one use; only its hash is kept. An address gets at most one
 confirmation mail a day, whoever asks.
+
+The web's steps send no mail themselves: they queue notices (`trendbot.notices`). What
+somebody may do by a link depends on its token: one to unsubscribe opens nothing else.
 """
 
-import csv
-import io
-import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from ipaddress import ip_address, ip_network
 
 from sqlalchemy import Connection, Engine
 
-from trendbot import addresses, compose, tokens
+from trendbot import addresses, notices, tastes, tokens
+from trendbot.addresses import Address
+from trendbot.doorway import Doorway
 from trendbot.errors import (
     AddressError,
+    LimitError,
+    TasteError,
+    TokenError,
     TokenSpent,
-    TransportError,
     TrendbotError,
     UnknownSubscriber,
 )
-from trendbot.model import Cadence, DeliveryState, Mail, Status, Subscriber, Transport
-from trendbot.settings import MailSection, Site
-from trendbot.store import pace, subscribers
+from trendbot.model import Cadence, DeliveryState, Status, Subscriber, Taste
+from trendbot.notice_letters import Kind
+from trendbot.store import erasure, limits, subscribers
+from trendbot.store import notices as waiting
 from trendbot.text import clean
-
-log = logging.getLogger(__name__)
 
 CONFIRM_WITHIN = timedelta(hours=48)
 CONFIRM_PAUSE = timedelta(days=1)
-MOST_TOPICS = 50
-COLUMNS = ("email", "status", "cadence", "topics", "created_at", "confirmed_at")
-SHOWN_ERRORS = 5  # of a list in full; the other wrong lines by their numbers
+NOTICE_PAUSE = timedelta(days=1)
+LONGEST_PAUSE = timedelta(days=366)
 
-# Of several lines of a list for one address the heaviest counts; from 1 on it is not mailed.
-_WEIGHTS = {Status.UNSUBSCRIBED: 1, Status.SUPPRESSED: 2}
-
-_Choice = TypeVar("_Choice", bound=StrEnum)
+_SPENT = (
+    "this link no longer counts: it was used, or followed by a newer one, or its address was "
+    "taken off the list; who is not subscribed may sign up again"
+)
+_ERASED = "this link no longer counts: all that was kept of its address is erased"
 
 
 class Added(StrEnum):
@@ -53,87 +55,109 @@ class Added(StrEnum):
     WAITING = "still waits; an address is mailed one confirmation a day"
     REFUSED = "refused; import the list again to try once more"
     KNOWN = "already known"
+    ERASED = "erased at their own wish; they may sign up again themselves"
 
 
-@dataclass(frozen=True, slots=True)
-class Doorway:
-    """What signing up needs: the rows, and a way to mail the confirmation."""
+def ask(door: Doorway, email: str, taste: Taste, client: str) -> None:
+    """Somebody at `client`, an IP address, asks that `email` gets `taste`; sends nothing.
 
-    engine: Engine
-    transport: Callable[[], Transport]
-    site: Site
-    mail: MailSection
-    secrets: tuple[str, ...]
-    now: Callable[[], datetime]
-
-    @property
-    def secret(self) -> str:
-        """What signs."""
-        return self.secrets[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """One line of a list to import."""
-
-    address: addresses.Address
-    status: Status
-    cadence: Cadence
-    topics: tuple[str, ...]
-    created_at: datetime | None
-    confirmed_at: datetime | None
-
-    @property
-    def weight(self) -> int:
-        """How much it counts beside another line for the address; 0 if it may be mailed."""
-        return _WEIGHTS.get(self.status, 0)
-
-
-def topics_of(text: str) -> tuple[str, ...]:
-    """Read "cs.LG,cs.CL" (commas or spaces) as sorted topics. Raises AddressError."""
-    found = sorted(set(text.replace(",", " ").split()))
-    wrong = [topic for topic in found if not compose.TOPIC.fullmatch(topic)]
-    if wrong or len(found) > MOST_TOPICS:
-        raise AddressError(
-            f"not topics: {text[:80]!r}; write arXiv categories or archives, such as cs.LG,math"
+    The same for whatever address, and in the same time: what differs is the mail it gets. A
+    stranger's asking changes nothing for who is subscribed. Raises AddressError, and
+    LimitError where this client, all at the domain or all together ask too often.
+    """
+    address, now = addresses.normalise(email), door.now()
+    barred = [address.key, *door.erased_keys(address.key)]
+    with door.engine.begin() as conn:
+        if not _may_ask(conn, door, address, client, now):
+            return
+        asked = subscribers.ask(
+            conn, address.email, address.key, barred, taste, now - CONFIRM_PAUSE, now
         )
-    return tuple(found)
+        is_queued = _answer(conn, asked, now)
+    if is_queued:
+        door.queued()
 
 
-def add(
-    door: Doorway, text: str, cadence: Cadence, topics: tuple[str, ...], confirmed: bool
-) -> Added:
+def _may_ask(conn: Connection, door: Doorway, address: Address, client: str, now: datetime) -> bool:
+    """Whether the address was not asked for too often; raises LimitError for all other limits."""
+    name = f"address {door.hash_of('address', address.key)}"
+    domain = address.key.rpartition("@")[2]
+    rates = {
+        name: door.limits.address,
+        f"client {door.hash_of('client', _network(client))}": door.limits.client,
+        f"domain {door.hash_of('domain', domain)}": door.limits.domain,
+        "total": door.limits.total,
+    }
+    refused = limits.take(conn, rates, now)
+    is_asked_enough = refused.pop(name, None) is not None
+    if refused:
+        wait = math.ceil(max(refused.values()).total_seconds())
+        raise LimitError("too many sign-ups just now; please try again later", wait)
+    return not is_asked_enough
+
+
+def _network(client: str) -> str:
+    """What one client has for itself: an IPv4 address, or 64 bits of IPv6 (RFC 6177)."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if address.version == 6 and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address if address.version == 4 else ip_network((int(address), 64), strict=False))
+
+
+def _answer(conn: Connection, asked: subscribers.Asked | None, now: datetime) -> bool:
+    """Queue the mail that answers; asked for in vain too, so that the time tells nothing."""
+    if asked is None:
+        return waiting.queue(conn, Kind.CONFIRM, 0, now)
+    if asked.status is Status.ACTIVE:
+        return _queue_once(conn, Kind.KNOWN, asked.subscriber_id, now)
+    is_wanted = asked.may_be_mailed and asked.status is not Status.SUPPRESSED
+    return waiting.queue(conn, Kind.CONFIRM, asked.subscriber_id if is_wanted else 0, now)
+
+
+def _queue_once(conn: Connection, kind: Kind, subscriber_id: int, now: datetime) -> bool:
+    """Queue a mail that a subscriber gets at most once a day."""
+    is_first = limits.once(conn, f"{kind} {subscriber_id}", NOTICE_PAUSE, now)
+    return is_first and waiting.queue(conn, kind, subscriber_id, now)
+
+
+def add(door: Doorway, text: str, taste: Taste, confirmed: bool) -> Added:
     """Add an address; unless `confirmed`, it stays pending and is mailed a confirmation.
 
-    The newest `cadence` and `topics` of a pending one hold. Whoever left comes back, and
-    gets what is wished now, by their own confirmation or by `confirmed`, the operator's
-    word; whoever is suppressed by that word alone. Raises AddressError when this address is
-    suppressed or refused, and TransportError when no mail can go out.
+    The newest `taste` of a pending one holds. Whoever left comes back, and gets what is
+    wished now, by their own confirmation or by `confirmed`, the operator's word; whoever is
+    suppressed by that word alone. Raises AddressError when this address is suppressed or
+    refused, and TransportError when no mail can go out.
     """
     address = addresses.normalise(text)
+    erased_keys = door.erased_keys(address.key)
     now = door.now()
     with door.engine.begin() as conn:
-        subscribers.add(conn, address.email, address.key, Status.PENDING, cadence, topics, now)
+        wish = (taste.cadence, taste.topics)
+        subscribers.add(conn, address.email, address.key, Status.PENDING, *wish, now)
         subscriber = subscribers.find(conn, address.key, for_update=True)
         assert subscriber is not None  # noqa: S101  # added or there before; nobody is deleted
         if subscriber.status is Status.ACTIVE:
             return Added.KNOWN
         if confirmed:
-            subscribers.change(conn, subscriber.id, cadence, topics)
-            subscribers.lift_suppression(conn, address.key)
+            subscribers.change(conn, subscriber.id, taste)
+            subscribers.lift_suppression(conn, address.key, *erased_keys)
             subscribers.set_status(conn, subscriber.id, Status.ACTIVE, now)
+            erasure.forgive(conn, erased_keys)
             return Added.ACTIVE
-        _check_suppression(conn, subscriber, address.key)
+        _check_suppression(conn, subscriber, address.key, *erased_keys)
         token = _open_confirmation(conn, door, subscriber, now)
-        subscribers.change_expected(conn, subscriber.id, cadence, topics)
+        subscribers.change_expected(conn, subscriber.id, taste)
     if token is None:
         return Added.WAITING
     _mail_confirmation(door, subscriber, token)
     return Added.MAILED
 
 
-def _check_suppression(conn: Connection, subscriber: Subscriber, key: str) -> None:
-    why = subscribers.suppression(conn, key)
+def _check_suppression(conn: Connection, subscriber: Subscriber, *keys: str) -> None:
+    why = subscribers.suppression(conn, *keys)
     if why is not None or subscriber.status is Status.SUPPRESSED:
         raise AddressError(
             f"{subscriber.email} is suppressed: {why or 'mail to it failed for good'}; "
@@ -148,9 +172,7 @@ def _open_confirmation(
     sent_at = subscribers.confirmation_sent_at(conn, subscriber.id)
     if sent_at is not None and now - sent_at < CONFIRM_PAUSE:
         return None
-    token = tokens.sign_timed(door.secret, tokens.CONFIRM, str(subscriber.id), now)
-    subscribers.open_confirmation(conn, subscriber.id, tokens.digest_of(token), now)
-    return token
+    return notices.open_link(conn, door, Kind.CONFIRM, subscriber, now)
 
 
 def _mail_confirmation(door: Doorway, subscriber: Subscriber, token: str) -> None:
@@ -160,11 +182,7 @@ def _mail_confirmation(door: Doorway, subscriber: Subscriber, token: str) -> Non
     does not take us.
     """
     try:
-        transport = door.transport()
-        with door.engine.begin() as conn:  # counted, but never kept waiting for an hour
-            wait = pace.book(conn, transport.limits, door.now(), 1)
-        mail = _confirmation(door, subscriber, token, time.monotonic() + wait)
-        (outcome,) = transport.send([mail])
+        outcome = notices.post(door, Kind.CONFIRM, subscriber, token)
         if outcome.state not in (DeliveryState.SENT, DeliveryState.UNCERTAIN):
             raise AddressError(
                 f"the confirmation mail to {subscriber.email} was not taken: "
@@ -176,24 +194,139 @@ def _mail_confirmation(door: Doorway, subscriber: Subscriber, token: str) -> Non
         raise
 
 
-def _confirmation(door: Doorway, subscriber: Subscriber, token: str, not_before: float) -> Mail:
-    email, sender = subscriber.email, door.mail.sender
-    message_id = compose.message_id_of(door.secret, token, sender)
-    message = compose.confirmation(email, token, message_id, door.site, door.mail, door.now())
-    box = compose.envelope_sender(sender)
-    return Mail(subscriber.id, box, email, message_id, message, not_before)
+def expected(door: Doorway, token: str) -> Subscriber:
+    """Who would be active by `confirm` with this token; changes nothing. Raises TokenError."""
+    subscriber_id = _subject(door, tokens.CONFIRM, token)
+    with door.engine.connect() as conn:
+        if not subscribers.expects(conn, subscriber_id, tokens.digest_of(token)):
+            raise TokenSpent(_SPENT)
+        return subscribers.get(conn, subscriber_id)
 
 
-def confirm(engine: Engine, secrets: tuple[str, ...], token: str, now: datetime) -> Subscriber:
-    """Make the subscriber whose confirmation token this is active. Raises TokenError."""
-    subject = tokens.verify_timed(secrets, tokens.CONFIRM, token, CONFIRM_WITHIN, now)
-    with engine.begin() as conn:
-        if not subscribers.confirm(conn, int(subject), tokens.digest_of(token), now):
-            raise TokenSpent(
-                "this link no longer counts: it was used, or followed by a newer one, or its "
-                "address was taken off the list; who is not subscribed may sign up again"
-            )
-        return subscribers.get(conn, int(subject))
+def confirm(door: Doorway, token: str) -> Subscriber:
+    """Make the subscriber whose confirmation token this is active; a welcome is on its way.
+
+    Raises TokenError.
+    """
+    subscriber_id, now = _subject(door, tokens.CONFIRM, token), door.now()
+    with door.engine.begin() as conn:
+        if not subscribers.confirm(conn, subscriber_id, tokens.digest_of(token), now):
+            raise TokenSpent(_SPENT)
+        subscriber = subscribers.get(conn, subscriber_id)
+        erasure.forgive(conn, door.erased_keys(addresses.normalise(subscriber.email).key))
+        waiting.queue(conn, Kind.WELCOME, subscriber_id, now)
+    door.queued()
+    return subscriber
+
+
+def _subject(door: Doorway, purpose: str, token: str) -> int:
+    """Whom a token is for that is good for 48 hours."""
+    return int(tokens.verify_timed(door.secrets, purpose, token, CONFIRM_WITHIN, door.now()))
+
+
+def known(door: Doorway, token: str) -> Subscriber:
+    """Whom an unsubscribe token is for, also one who is gone. Raises TokenError."""
+    with door.engine.connect() as conn:
+        return _known(conn, tokens.verify(door.secrets, tokens.UNSUBSCRIBE, token))
+
+
+def leave(door: Doorway, token: str) -> Subscriber:
+    """Unsubscribe; as often as one likes and for ever. Raises TokenError.
+
+    A confirmation still open does not bring them back.
+    """
+    subject = tokens.verify(door.secrets, tokens.UNSUBSCRIBE, token)
+    with door.engine.begin() as conn:
+        _let_leave(conn, int(subject), door.now())
+        return _known(conn, subject)
+
+
+def instead(door: Doorway, token: str, cadence: Cadence) -> Subscriber:
+    """Change the cadence rather than leave; who is not active stays so. Raises TokenError."""
+    subject = tokens.verify(door.secrets, tokens.UNSUBSCRIBE, token)
+    with door.engine.begin() as conn:
+        found = _known(conn, subject, for_update=True)
+        if found.status is Status.ACTIVE:
+            subscribers.change(conn, found.id, replace(tastes.of(found), cadence=cadence))
+        return _known(conn, subject)
+
+
+def preferences(door: Doorway, token: str) -> Subscriber:
+    """Whose preferences a token opens. Raises TokenError, TokenSpent for one who was erased."""
+    with door.engine.connect() as conn:
+        return _there(conn, tokens.verify(door.secrets, tokens.PREFERENCES, token))
+
+
+def prefer(door: Doorway, token: str, taste: Taste, paused_until: date | None) -> Subscriber:
+    """Change what they get; mail comes again on `paused_until`, None is no pause.
+
+    Who left stays so. Raises TokenError, and TasteError for a day that is not after today
+    or over a year ahead.
+    """
+    subject = tokens.verify(door.secrets, tokens.PREFERENCES, token)
+    today = door.now().astimezone(door.zone).date()
+    if paused_until is not None and not today < paused_until <= today + LONGEST_PAUSE:
+        raise TasteError(
+            f"paused_until: mail can be paused from tomorrow until {today + LONGEST_PAUSE}",
+            "paused_until",
+        )
+    with door.engine.begin() as conn:
+        found = _there(conn, subject, for_update=True)
+        subscribers.change(conn, found.id, taste)
+        subscribers.pause(conn, found.id, paused_until)
+        return _there(conn, subject)
+
+
+def ask_export(door: Doorway, token: str) -> None:
+    """Mail a link to all that is kept of them, at most once a day. Raises TokenError."""
+    _ask_by_mail(door, token, Kind.EXPORT)
+
+
+def ask_erase(door: Doorway, token: str) -> None:
+    """Mail a link by which they are erased, at most once a day. Raises TokenError."""
+    _ask_by_mail(door, token, Kind.ERASE)
+
+
+def _ask_by_mail(door: Doorway, token: str, kind: Kind) -> None:
+    subject = tokens.verify(door.secrets, tokens.PREFERENCES, token)
+    with door.engine.begin() as conn:
+        found = _there(conn, subject, for_update=True)
+        is_queued = _queue_once(conn, kind, found.id, door.now())
+    if is_queued:
+        door.queued()
+
+
+def export_of(door: Doorway, token: str) -> dict[str, object]:
+    """All that is kept of whoever has this export token, for JSON. Raises TokenError."""
+    subscriber_id = _subject(door, tokens.EXPORT, token)
+    with door.engine.connect() as conn:
+        _there(conn, str(subscriber_id))
+        return erasure.all_of(conn, subscriber_id)
+
+
+def erasing(door: Doorway, token: str) -> Subscriber:
+    """Whom `erase` would erase by this token; changes nothing. Raises TokenError."""
+    with door.engine.connect() as conn:
+        return _there(conn, str(_subject(door, tokens.ERASE, token)))
+
+
+def erase(door: Doorway, token: str) -> None:
+    """Keep nothing of them but a keyed hash of the address. Raises TokenError."""
+    subscriber_id = _subject(door, tokens.ERASE, token)
+    with door.engine.begin() as conn:
+        _erase(conn, door, _there(conn, str(subscriber_id)))
+
+
+def erase_all(door: Doorway, texts: Sequence[str]) -> list[Subscriber]:
+    """Erase the addresses, all or, if one is unknown, none; as who they were.
+
+    Raises UnknownSubscriber naming the addresses nobody has.
+    """
+    with door.engine.begin() as conn:
+        found = _all_of(conn, texts, "erased")
+        for subscriber in found:
+            _erase(conn, door, subscriber)
+    return found
 
 
 def unsubscribe(engine: Engine, texts: Sequence[str], now: datetime) -> list[Subscriber]:
@@ -202,19 +335,10 @@ def unsubscribe(engine: Engine, texts: Sequence[str], now: datetime) -> list[Sub
     A confirmation still open does not bring them back. Raises UnknownSubscriber naming the
     addresses nobody has.
     """
-    keys = {text: addresses.normalise(text).key for text in texts}
     with engine.begin() as conn:
-        found = {text: subscribers.find(conn, key) for text, key in keys.items()}
-        unknown = [text for text, subscriber in found.items() if subscriber is None]
-        if unknown:
-            raise UnknownSubscriber(
-                f"no subscriber has the address {', '.join(unknown)}; nobody was unsubscribed"
-            )
-        leaving = [subscriber for subscriber in found.values() if subscriber is not None]
+        leaving = _all_of(conn, texts, "unsubscribed")
         for subscriber in leaving:
-            subscribers.close_confirmation(conn, subscriber.id)
-            if subscriber.status is not Status.UNSUBSCRIBED:
-                subscribers.set_status(conn, subscriber.id, Status.UNSUBSCRIBED, now)
+            _let_leave(conn, subscriber.id, now)
     return leaving
 
 
@@ -227,155 +351,38 @@ def find(engine: Engine, text: str) -> Subscriber:
     return subscriber
 
 
-def export(engine: Engine) -> Iterator[str]:
-    """All subscribers as the lines of a CSV file that `read_list` takes back."""
-    yield _csv_line(COLUMNS)
-    with engine.connect() as conn:
-        for subscriber in subscribers.every(conn):
-            yield _csv_line(
-                (
-                    subscriber.email,
-                    subscriber.status,
-                    subscriber.cadence,
-                    " ".join(subscriber.topics),
-                    subscriber.created_at.isoformat(),
-                    subscriber.confirmed_at.isoformat() if subscriber.confirmed_at else "",
-                )
-            )
+def _all_of(conn: Connection, texts: Sequence[str], becoming: str) -> list[Subscriber]:
+    keys = {text: addresses.normalise(text).key for text in texts}
+    found = {text: subscribers.find(conn, key) for text, key in keys.items()}
+    unknown = [text for text, subscriber in found.items() if subscriber is None]
+    if unknown:
+        raise UnknownSubscriber(
+            f"no subscriber has the address {', '.join(unknown)}; nobody was {becoming}"
+        )
+    return [subscriber for subscriber in found.values() if subscriber is not None]
 
 
-def read_list(text: str) -> list[Wish]:
-    """Read a CSV list; only the column `email` must be there. Raises AddressError.
-
-    All wrong lines are named at once, so that a list is mended in one go. Times are
-    ISO 8601 with a zone.
-    """
-    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    wishes: list[Wish] = []
-    wrong: dict[int, str] = {}
-    try:
-        if "email" not in (rows.fieldnames or []):
-            raise AddressError("the first line must name the columns, one of them email")
-        for row in rows:
-            try:
-                wishes.append(_wish(row))
-            except AddressError as error:
-                wrong[rows.line_num] = str(error)
-    except csv.Error as error:
-        raise AddressError(f"line {rows.line_num}: not CSV: {error}") from error
-    if wrong:
-        raise AddressError(_all_of(wrong))
-    return wishes
+def _let_leave(conn: Connection, subscriber_id: int, now: datetime) -> None:
+    # Notices before subscribers: in the order in which sending them holds both.
+    waiting.forget(conn, subscriber_id, Kind.CONFIRM, Kind.KNOWN, Kind.WELCOME)
+    subscribers.leave(conn, subscriber_id, now)
 
 
-def _all_of(wrong: dict[int, str]) -> str:
-    shown = [f"line {line}: {why}" for line, why in wrong.items()]
-    if len(wrong) > SHOWN_ERRORS:
-        others = ", ".join(str(line) for line in list(wrong)[SHOWN_ERRORS:])
-        shown[SHOWN_ERRORS:] = [f"and so for line {others}"]
-    return "; ".join(shown)
+def _erase(conn: Connection, door: Doorway, subscriber: Subscriber) -> None:
+    keys = door.erased_keys(addresses.normalise(subscriber.email).key)
+    erasure.erase(conn, subscriber.id, keys, door.now())
 
 
-def _wish(row: dict[str, str]) -> Wish:
-    return Wish(
-        addresses.normalise(row["email"] or ""),
-        _choice(Status, row.get("status") or Status.ACTIVE, "status"),
-        _choice(Cadence, row.get("cadence") or Cadence.DAILY, "cadence"),
-        topics_of(row.get("topics") or ""),
-        _moment(row.get("created_at") or "", "created_at"),
-        _moment(row.get("confirmed_at") or "", "confirmed_at"),
-    )
+def _known(conn: Connection, subject: str, for_update: bool = False) -> Subscriber:
+    found = subscribers.seek(conn, int(subject), for_update)
+    if found is None:
+        raise TokenError("this link is of a list that is no more; nobody is mailed by it")
+    return found
 
 
-def _choice(choices: type[_Choice], text: str, column: str) -> _Choice:
-    try:
-        return choices(text)
-    except ValueError:
-        raise AddressError(f"{column} {text[:40]!r} is none of {', '.join(choices)}") from None
-
-
-def _moment(text: str, column: str) -> datetime | None:
-    """Read an ISO 8601 time with its zone; nothing is None. Raises AddressError."""
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise AddressError(
-        f"{column} {text[:40]!r} is no time with its zone; write 2026-11-20T07:00:00+00:00"
-    )
-
-
-def take_in(door: Doorway, wishes: Iterable[Wish], confirmed: bool) -> dict[Added | Status, int]:
-    """Add the addresses of a list; known ones stay as they are, unless they are pending.
-
-    `confirmed` makes those active whom the list does not call otherwise. Who left or was
-    suppressed stays so. The others are pending and mailed a confirmation each; one that is
-    refused is logged, counted, and tried again by the next import. Of several lines for one
-    address the last counts, but one that keeps it from mail counts more. Returns how many
-    addresses became what. Raises TransportError when no mail can go out: the addresses are
-    in, and the same import mails the rest.
-    """
-    now = door.now()
-    entries = [_entry(wish, confirmed, now) for wish in _one_each(wishes)]
-    with door.engine.begin() as conn:
-        changed = subscribers.take_in(conn, entries, now)
-        taken = [entry for entry in entries if entry.email_key in changed]
-        for entry in taken:
-            if entry.status is Status.SUPPRESSED:
-                subscribers.suppress(conn, entry.email_key, "imported as suppressed", now)
-    counts: Counter[Added | Status] = Counter(
-        _ask(door, entry) if entry.status is Status.PENDING else entry.status for entry in taken
-    )
-    known = len(entries) - len(taken)
-    return dict(counts) | ({Added.KNOWN: known} if known else {})
-
-
-def _one_each(wishes: Iterable[Wish]) -> Iterable[Wish]:
-    """One wish for each address: of the heaviest the last."""
-    found: dict[str, Wish] = {}
-    for wish in wishes:
-        before = found.get(wish.address.key)
-        if before is None or wish.weight >= before.weight:
-            found[wish.address.key] = wish
-    return found.values()
-
-
-def _entry(wish: Wish, confirmed: bool, now: datetime) -> subscribers.Entry:
-    """How a wish is to stand in the database; a consent counts by the operator's word."""
-    status, confirmed_at = wish.status, wish.confirmed_at
-    if not wish.weight and not (confirmed and status is Status.ACTIVE):
-        status, confirmed_at = Status.PENDING, None
-    elif status is Status.ACTIVE:
-        confirmed_at = confirmed_at or now
-    return subscribers.Entry(
-        wish.address.email,
-        wish.address.key,
-        status,
-        wish.cadence,
-        wish.topics,
-        wish.created_at or now,
-        confirmed_at,
-    )
-
-
-def _ask(door: Doorway, entry: subscribers.Entry) -> Added:
-    """Mail a confirmation to an address of a list; a refusal of one is not the end of it."""
-    try:
-        return add(door, entry.email, entry.cadence, entry.topics, confirmed=False)
-    except AddressError as error:
-        log.warning("%s", error)
-        return Added.REFUSED
-    except TransportError as error:
-        raise TransportError(
-            f"{error}; then run the same import again, it mails the rest"
-        ) from error
-
-
-def _csv_line(values: Iterable[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(values)
-    return line.getvalue()
+def _there(conn: Connection, subject: str, for_update: bool = False) -> Subscriber:
+    """The subscriber, unless erased."""
+    found = _known(conn, subject, for_update)
+    if found.status is Status.ERASED:
+        raise TokenSpent(_ERASED)
+    return found

@@ -172,9 +172,12 @@ def alembic_config(conn: Connection) -> "Config":
 
 def insert_into(conn: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """An INSERT that can say ON CONFLICT, in the words of the connection's database."""
-    if conn.dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)
+    return insert_for(conn.dialect.name, table)
+
+
+def insert_for(dialect: str, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    """The same by the name of the database, for statements that are built once."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def explain(error: SQLAlchemyError) -> str:

@@ -5,7 +5,8 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -13,24 +14,31 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     case,
     delete,
+    exists,
     func,
+    literal,
     or_,
     select,
     update,
 )
+from sqlalchemy.sql.dml import ReturningInsert
 
-from trendbot.model import Cadence, Status, Subscriber
-from trendbot.store.engine import insert_into
+from trendbot.model import Cadence, Status, Subscriber, Taste
+from trendbot.store.engine import insert_for, insert_into
 from trendbot.store.schema import subscribers, suppressions
 
 # Which moment a change to a status is remembered by.
 _MOMENTS = {Status.ACTIVE: "confirmed_at", Status.UNSUBSCRIBED: "left_at"}
+_TASTE = ("cadence", "topics", "fewer", "hour", "timezone")
 _MODEL = [
     subscribers.c[name]
-    for name in ("id", "email", "status", "cadence", "topics", "created_at", "confirmed_at")
+    for name in ("id", "email", "status", "created_at", "confirmed_at", "paused_until", *_TASTE)
 ]
+# Who may come in by a confirmation; for all others nothing that a stranger asks changes.
+_OUTSIDE = subscribers.c.status.in_([Status.PENDING, Status.UNSUBSCRIBED])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +48,19 @@ class Entry:
     email: str
     email_key: str
     status: Status
-    cadence: Cadence
-    topics: tuple[str, ...]
+    taste: Taste
     created_at: datetime
     confirmed_at: datetime | None
+    paused_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom somebody asked to sign up, and whether their confirmation may be mailed again."""
+
+    subscriber_id: int
+    status: Status
+    may_be_mailed: bool
 
 
 def add(
@@ -59,9 +76,8 @@ def add(
     statement = insert_into(conn, subscribers).values(
         email=email,
         email_key=email_key,
-        cadence=cadence,
-        topics=_joined(topics),
         created_at=now,
+        **_wishes(Taste(cadence, tuple(topics))),
         **_status(status, now),
     )
     row = conn.execute(statement.on_conflict_do_nothing().returning(*_MODEL)).one_or_none()
@@ -85,8 +101,8 @@ def take_in(conn: Connection, entries: Collection[Entry], now: datetime) -> set[
         index_elements=["email_key"],
         set_={
             "status": new.status,
-            "cadence": new.cadence,
-            "topics": new.topics,
+            "paused_until": new.paused_until,
+            **{name: new[name] for name in _TASTE},
             "confirmed_at": func.coalesce(new.confirmed_at, subscribers.c.confirmed_at),
             "left_at": func.coalesce(new.left_at, subscribers.c.left_at),
             "confirm_hash": case(
@@ -98,6 +114,67 @@ def take_in(conn: Connection, entries: Collection[Entry], now: datetime) -> set[
     # Many rows a statement: one each takes PostgreSQL a quarter of a minute for 20,000.
     rows = [_row(entry, now) for entry in entries]
     return set(conn.scalars(statement.returning(subscribers.c.email_key), rows))
+
+
+def ask(
+    conn: Connection,
+    email: str,
+    email_key: str,
+    barred: Sequence[str],
+    taste: Taste,
+    mailed_before: datetime,
+    now: datetime,
+) -> Asked | None:
+    """Take down that an address asks to get `taste`, whoever it is; nobody is active by it.
+
+    A new one is pending. Of one that may come in the wish changes while a confirmation is
+    open or may be mailed: if the last was `mailed_before`. Of all others nothing changes.
+    None, and nothing written, if an address under one of the keys `barred` is suppressed.
+    """
+    values = {
+        **_wishes(taste),
+        "of_email": email,
+        "of_key": email_key,
+        "barred": barred,
+        "mailed_before": mailed_before,
+        "now": now,
+    }
+    row = conn.execute(_ask(conn.dialect.name), values).one_or_none()
+    if row is None:
+        return None
+    may_be_mailed = row.confirm_sent_at is None or row.confirm_sent_at <= mailed_before
+    return Asked(row.id, Status(row.status), may_be_mailed)
+
+
+@cache
+def _ask(dialect: str) -> ReturningInsert[Any]:
+    """One statement whoever asks, so that the time tells nothing, and two at once take turns."""
+    columns = subscribers.c
+    given = {
+        "email": bindparam("of_email", type_=columns.email.type),
+        "email_key": bindparam("of_key", type_=columns.email_key.type),
+        "status": literal(Status.PENDING.value),
+        "created_at": bindparam("now", type_=columns.created_at.type),
+        "confirm_hash": literal(""),
+        **{name: bindparam(name, type_=columns[name].type) for name in _TASTE},
+    }
+    barred = suppressions.c.email_key.in_(bindparam("barred", expanding=True))
+    new = insert_for(dialect, subscribers).from_select(
+        list(given), select(*given.values()).where(~exists().where(barred)), include_defaults=False
+    )
+    changes = and_(
+        _OUTSIDE,
+        or_(
+            columns.confirm_hash != "",
+            columns.confirm_sent_at.is_(None),
+            columns.confirm_sent_at <= bindparam("mailed_before", type_=columns.created_at.type),
+        ),
+    )
+    held = new.on_conflict_do_update(
+        index_elements=["email_key"],
+        set_={name: case((changes, new.excluded[name]), else_=columns[name]) for name in _TASTE},
+    )
+    return held.returning(columns.id, columns.status, columns.confirm_sent_at)
 
 
 def find(conn: Connection, email_key: str, for_update: bool = False) -> Subscriber | None:
@@ -115,9 +192,19 @@ def get(conn: Connection, subscriber_id: int) -> Subscriber:
     return _subscriber(conn.execute(select(*_MODEL).where(_is(subscriber_id))).one())
 
 
+def seek(conn: Connection, subscriber_id: int, for_update: bool = False) -> Subscriber | None:
+    """The subscriber with this id, if there is one; `for_update` as in `find`."""
+    query = select(*_MODEL).where(_is(subscriber_id))
+    row = conn.execute(query.with_for_update() if for_update else query).one_or_none()
+    return None if row is None else _subscriber(row)
+
+
 def every(conn: Connection, status: Status | None = None) -> Iterator[Subscriber]:
-    """All subscribers, or those with `status`, in the order of their ids, a thousand at a time."""
-    query = select(*_MODEL).order_by(subscribers.c.id)
+    """All subscribers, or those with `status`, in the order of their ids, a thousand at a time.
+
+    Of who was erased nothing is left to show.
+    """
+    query = select(*_MODEL).where(subscribers.c.status != Status.ERASED).order_by(subscribers.c.id)
     if status is not None:
         query = query.where(subscribers.c.status == status)
     for row in conn.execute(query, execution_options={"yield_per": 1000}):
@@ -129,10 +216,22 @@ def set_status(conn: Connection, subscriber_id: int, status: Status, now: dateti
     conn.execute(update(subscribers).where(_is(subscriber_id)).values(_status(status, now)))
 
 
-def change(conn: Connection, subscriber_id: int, cadence: Cadence, topics: Sequence[str]) -> None:
+def leave(conn: Connection, subscriber_id: int, now: datetime) -> None:
+    """Unsubscribe, and expect no token any more; who left or was erased before stays so."""
+    here = subscribers.c.status.not_in([Status.UNSUBSCRIBED, Status.ERASED])
+    leaving = update(subscribers).where(_is(subscriber_id), here)
+    conn.execute(leaving.values(_status(Status.UNSUBSCRIBED, now)))
+    close_confirmation(conn, subscriber_id)
+
+
+def change(conn: Connection, subscriber_id: int, taste: Taste) -> None:
     """Change what the subscriber gets."""
-    values = {"cadence": cadence, "topics": _joined(topics)}
-    conn.execute(update(subscribers).where(_is(subscriber_id)).values(values))
+    conn.execute(update(subscribers).where(_is(subscriber_id)).values(_wishes(taste)))
+
+
+def pause(conn: Connection, subscriber_id: int, until: date | None) -> None:
+    """Let no digest come before that day; None is no pause."""
+    conn.execute(update(subscribers).where(_is(subscriber_id)).values(paused_until=until))
 
 
 def open_confirmation(conn: Connection, subscriber_id: int, token_hash: str, now: datetime) -> None:
@@ -141,12 +240,10 @@ def open_confirmation(conn: Connection, subscriber_id: int, token_hash: str, now
     conn.execute(update(subscribers).where(_is(subscriber_id)).values(values))
 
 
-def change_expected(
-    conn: Connection, subscriber_id: int, cadence: Cadence, topics: Sequence[str]
-) -> None:
+def change_expected(conn: Connection, subscriber_id: int, taste: Taste) -> None:
     """Change what the subscriber gets once the expected token comes; without one, nothing."""
     awaited = update(subscribers).where(_is(subscriber_id), subscribers.c.confirm_hash != "")
-    conn.execute(awaited.values(cadence=cadence, topics=_joined(topics)))
+    conn.execute(awaited.values(_wishes(taste)))
 
 
 def close_confirmation(conn: Connection, subscriber_id: int) -> None:
@@ -169,15 +266,25 @@ def confirm(conn: Connection, subscriber_id: int, token_hash: str, now: datetime
     """Make a pending or unsubscribed one active if this token is expected; it counts once."""
     confirmed = conn.execute(
         update(subscribers)
-        .where(
-            _is(subscriber_id),
-            subscribers.c.status.in_([Status.PENDING, Status.UNSUBSCRIBED]),
-            subscribers.c.confirm_hash == token_hash,
-            subscribers.c.confirm_hash != "",
-        )
+        .where(_expects(subscriber_id, token_hash))
         .values(_status(Status.ACTIVE, now) | {"confirm_hash": ""})
     )
     return confirmed.rowcount == 1
+
+
+def expects(conn: Connection, subscriber_id: int, token_hash: str) -> bool:
+    """Whether `confirm` would count this token."""
+    found = select(subscribers.c.id).where(_expects(subscriber_id, token_hash))
+    return conn.execute(found).first() is not None
+
+
+def _expects(subscriber_id: int, token_hash: str) -> ColumnElement[bool]:
+    return and_(
+        _is(subscriber_id),
+        _OUTSIDE,
+        subscribers.c.confirm_hash == token_hash,
+        subscribers.c.confirm_hash != "",
+    )
 
 
 def suppress(conn: Connection, email_key: str, reason: str, now: datetime) -> None:
@@ -188,14 +295,15 @@ def suppress(conn: Connection, email_key: str, reason: str, now: datetime) -> No
     conn.execute(statement.on_conflict_do_nothing())
 
 
-def suppression(conn: Connection, email_key: str) -> str | None:
-    """Why the address must not be mailed, or None if it may be."""
-    return conn.scalar(select(suppressions.c.reason).where(suppressions.c.email_key == email_key))
+def suppression(conn: Connection, *email_keys: str) -> str | None:
+    """Why the address known by these keys must not be mailed, or None if it may be."""
+    reasons = select(suppressions.c.reason).where(suppressions.c.email_key.in_(email_keys))
+    return conn.scalar(reasons.limit(1))
 
 
-def lift_suppression(conn: Connection, email_key: str) -> None:
-    """Let the address be mailed again."""
-    conn.execute(delete(suppressions).where(suppressions.c.email_key == email_key))
+def lift_suppression(conn: Connection, *email_keys: str) -> None:
+    """Let the address known by these keys be mailed again."""
+    conn.execute(delete(suppressions).where(suppressions.c.email_key.in_(email_keys)))
 
 
 def _is(subscriber_id: int) -> ColumnElement[bool]:
@@ -211,12 +319,22 @@ def _row(entry: Entry, now: datetime) -> dict[str, Any]:
         "email": entry.email,
         "email_key": entry.email_key,
         "status": entry.status,
-        "cadence": entry.cadence,
-        "topics": _joined(entry.topics),
+        **_wishes(entry.taste),
+        "paused_until": entry.paused_until,
         "created_at": entry.created_at,
         "confirmed_at": entry.confirmed_at,
         "left_at": now if entry.status is Status.UNSUBSCRIBED else None,
         "confirm_hash": "",
+    }
+
+
+def _wishes(taste: Taste) -> dict[str, Any]:
+    return {
+        "cadence": taste.cadence,
+        "topics": _joined(taste.topics),
+        "fewer": _joined(taste.fewer),
+        "hour": taste.hour,
+        "timezone": taste.timezone,
     }
 
 
@@ -233,4 +351,8 @@ def _subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
         topics=tuple(row.topics.split()),
         created_at=row.created_at,
         confirmed_at=row.confirmed_at,
+        hour=row.hour,
+        timezone=row.timezone,
+        paused_until=row.paused_until,
+        fewer=tuple(row.fewer.split()),
     )
