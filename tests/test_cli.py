@@ -237,7 +237,9 @@ def test_a_malformed_archive_changes_nothing(trendbot: Command, home: Path) -> N
         (["digest", "show", "--date", "2026-11-20"], 1, ["no daily digest of 2026-11-20"]),
         (["subscribers", "show", "a@example.org"], 1, ["no subscriber"]),
         (["subscribers", "add", "a@b@c"], 1, ["a@b@c"]),
-        (["subscribers", "add", "a@example.org", "--topics", "<b>"], 1, ["not topics"]),
+        (["subscribers", "add", "a@example.org", "--topics", "<b>"], 1, ["'<b>' is no topic"]),
+        (["subscribers", "add", "a@example.org", "--hour", "24"], 1, ["hour '24'", "0 to 23"]),
+        (["subscribers", "add", "a@example.org", "--timezone", "Mars"], 1, ["Europe/Berlin"]),
         (["subscribers", "import", "nowhere.csv"], 1, ["nowhere.csv"]),
     ],
 )

@@ -151,6 +151,10 @@ def test_a_subscriber_as_json(app: App, now: datetime) -> None:
         "status": "pending",
         "cadence": "weekly",
         "topics": ["cs.LG"],
+        "fewer": [],
+        "hour": None,
+        "timezone": "",
+        "paused_until": None,
         "created_at": now.isoformat(),
         "confirmed_at": None,
     }

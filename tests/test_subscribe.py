@@ -1,89 +1,27 @@
-"""Signing up, confirming, leaving, and lists that come and go.
+"""Signing up by the operator, confirming, leaving."""
 
-One file, though long: every way in and out of one list.
-"""
-
-import csv
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
-from email import message_from_bytes, policy
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, event, select, text
+from sqlalchemy import Engine, select
 
+from tests.postbox import ADA, NOW, SECRET, Clock, Postbox, door_to, wait_until_blocked
 from tests.transports.outside import context
-from trendbot import subscribe, tokens
+from trendbot import lists, subscribe, tokens
+from trendbot.doorway import Doorway
 from trendbot.errors import AddressError, HeaderError, TokenError, TransportError, UnknownSubscriber
-from trendbot.model import Cadence, DeliveryState, Limits, Mail, Outcome, Status, Subscriber
-from trendbot.settings import MailSection, Site
+from trendbot.model import Cadence, DeliveryState, Limits, Status, Subscriber, Taste
+from trendbot.settings import MailSection
 from trendbot.store import pace, subscribers
 from trendbot.store.schema import subscribers as people
 from trendbot.store.schema import suppressions
-from trendbot.subscribe import Added, Doorway
+from trendbot.subscribe import Added
 from trendbot.transports.maildir import Maildir, MaildirSettings
-
-NOW = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)
-SECRET = "a-secret-of-sixteen-characters"
-ADA = "ada@example.org"
-_BLOCKED = text(
-    "SELECT count(*) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
-
-
-@dataclass
-class Postbox:
-    """A transport that keeps what it gets; some addresses it refuses, or all of us."""
-
-    repeatable: bool = False
-    limits: Limits = field(default_factory=Limits)
-    mails: list[Mail] = field(default_factory=list)
-    answers: dict[str, DeliveryState] = field(default_factory=dict)
-    refuse_after: int | None = None
-
-    def send(self, mails: Iterable[Mail]) -> Iterator[Outcome]:
-        for mail in mails:
-            if self.refuse_after is not None and len(self.mails) >= self.refuse_after:
-                raise TransportError("535 wrong password")
-            self.mails.append(mail)
-            state = self.answers.get(mail.recipient, DeliveryState.SENT)
-            yield Outcome(mail.id, state, 0, f"the server said {state}")
-
-    def close(self) -> None:
-        pass
-
-    def check(self) -> str:
-        return "here"
-
-    @property
-    def recipients(self) -> list[str]:
-        return [mail.recipient for mail in self.mails]
-
-    @property
-    def token(self) -> str:
-        """The token in the last mail."""
-        message = message_from_bytes(self.mails[-1].message, policy=policy.default)
-        body = message.get_body(("plain",))
-        assert body is not None
-        found = re.search(r"/confirm/(\S+)", body.get_content())
-        assert found is not None
-        return found[1]
-
-
-@dataclass
-class Clock:
-    now: datetime = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture
@@ -98,7 +36,7 @@ def postbox() -> Postbox:
 
 @pytest.fixture
 def door(engine: Engine, postbox: Postbox, clock: Clock) -> Doorway:
-    return Doorway(engine, lambda: postbox, Site(), MailSection(), (SECRET,), clock)
+    return door_to(engine, postbox, clock)
 
 
 def add(
@@ -108,15 +46,15 @@ def add(
     topics: tuple[str, ...] = (),
     confirmed: bool = False,
 ) -> Added:
-    return subscribe.add(door, text, cadence, topics, confirmed)
+    return subscribe.add(door, text, Taste(cadence, topics), confirmed)
 
 
 def take_in(door: Doorway, text: str, confirmed: bool = True) -> dict[Added | Status, int]:
-    return subscribe.take_in(door, subscribe.read_list(text), confirmed)
+    return lists.take_in(door, lists.read(text), confirmed)
 
 
 def confirm(door: Doorway, token: str) -> Subscriber:
-    return subscribe.confirm(door.engine, door.secrets, token, door.now())
+    return subscribe.confirm(door, token)
 
 
 def found(door: Doorway, text: str = ADA) -> Subscriber:
@@ -136,14 +74,6 @@ def suppressed(engine: Engine) -> dict[str, str]:
     with engine.connect() as conn:
         rows = conn.execute(select(suppressions.c.email_key, suppressions.c.reason))
         return {row.email_key: row.reason for row in rows}
-
-
-def wait_until_blocked(engine: Engine, how_many: int) -> None:
-    """Let others come up to the lock we hold; on SQLite they stop before they read."""
-    blocked = 0
-    while engine.dialect.name == "postgresql" and blocked < how_many:
-        with engine.connect() as conn:
-            blocked = conn.scalars(_BLOCKED).one()
 
 
 # Signing up
@@ -427,254 +357,6 @@ def test_if_one_address_is_unknown_nobody_leaves(door: Doorway, clock: Clock) ->
     with pytest.raises(UnknownSubscriber, match=r"x@example\.org, y@example\.org"):
         subscribe.unsubscribe(door.engine, ["x@example.org", ADA, "y@example.org"], clock())
     assert found(door).status is Status.ACTIVE
-
-
-# Lists
-
-
-@pytest.mark.parametrize(
-    "state", [DeliveryState.FAILED, DeliveryState.SUPPRESSED, DeliveryState.DEFERRED]
-)
-def test_one_refused_address_does_not_stop_the_list(
-    door: Doorway, postbox: Postbox, state: DeliveryState, caplog: pytest.LogCaptureFixture
-) -> None:
-    postbox.answers["bo@example.org"] = state
-    names = f"email\n{ADA}\nbo@example.org\ncy@example.org\ndi@example.org\n"
-    assert take_in(door, names, confirmed=False) == {Added.MAILED: 3, Added.REFUSED: 1}
-    assert postbox.recipients == [ADA, "bo@example.org", "cy@example.org", "di@example.org"]
-    assert [
-        record.getMessage() for record in caplog.records if "bo@example.org" in record.getMessage()
-    ]
-    postbox.answers.clear()
-    assert take_in(door, names, confirmed=False) == {Added.WAITING: 3, Added.MAILED: 1}
-    assert postbox.recipients[4:] == ["bo@example.org"]
-
-
-def test_a_list_that_the_server_cut_off_is_finished_by_the_next_run(
-    door: Doorway, postbox: Postbox
-) -> None:
-    names = "email\n" + "".join(f"r{number}@example.org\n" for number in range(5))
-    postbox.refuse_after = 2
-    with pytest.raises(TransportError, match=r"535 wrong password.*same import again"):
-        take_in(door, names, confirmed=False)
-    assert {one.status for one in everybody(door.engine)} == {Status.PENDING}
-    postbox.refuse_after = None
-    assert take_in(door, names, confirmed=False) == {Added.WAITING: 2, Added.MAILED: 3}
-    assert postbox.recipients == [f"r{number}@example.org" for number in range(5)]
-
-
-def test_whoever_is_imported_as_suppressed_is_not_mailed(door: Doorway, postbox: Postbox) -> None:
-    assert take_in(door, f"email,status\n{ADA},suppressed\n") == {Status.SUPPRESSED: 1}
-    assert suppressed(door.engine) == {ADA: "imported as suppressed"}
-    with pytest.raises(AddressError, match="imported as suppressed"):
-        add(door)
-    assert postbox.mails == []
-
-
-@pytest.mark.parametrize(
-    ("line", "became"),
-    [
-        ("active,weekly,cs.LG", Status.ACTIVE),
-        ("unsubscribed,weekly,cs.LG", Status.UNSUBSCRIBED),
-        ("suppressed,weekly,cs.LG", Status.SUPPRESSED),
-    ],
-)
-def test_a_pending_one_becomes_what_the_list_says(
-    door: Doorway, postbox: Postbox, line: str, became: Status
-) -> None:
-    add(door)
-    assert take_in(door, f"email,status,cadence,topics\n{ADA},{line}\n") == {became: 1}
-    assert found(door).status is became
-    assert wish_of(found(door)) == (Cadence.WEEKLY, ("cs.LG",))
-    with pytest.raises(TokenError):
-        confirm(door, postbox.token)
-    assert found(door).status is became
-
-
-def test_a_pending_one_of_the_list_keeps_the_mailed_token_and_the_new_wish(
-    door: Doorway, postbox: Postbox
-) -> None:
-    add(door)
-    names = f"email,cadence,topics\n{ADA},monthly,math\n"
-    assert take_in(door, names, confirmed=False) == {Added.WAITING: 1}
-    assert wish_of(confirm(door, postbox.token)) == (Cadence.MONTHLY, ("math",))
-
-
-def test_known_ones_stay_as_they_are(door: Doorway, postbox: Postbox, clock: Clock) -> None:
-    for name in ("active", "left", "left-and-dead"):
-        add(door, f"{name}@example.org", confirmed=True)
-    subscribe.unsubscribe(door.engine, ["left@example.org", "left-and-dead@example.org"], clock())
-    take_in(door, "email,status\ndead@example.org,suppressed\n")
-    before = everybody(door.engine)
-    clock.now += timedelta(days=1)
-    assert take_in(
-        door,
-        "email,status,cadence\nactive@example.org,unsubscribed,weekly\n"
-        "left@example.org,active,weekly\ndead@example.org,active,weekly\n",
-    ) == {Added.KNOWN: 3}
-    assert everybody(door.engine) == before
-    # A dead address must not be mailed when it signs up again, also if it had left before.
-    dead = "email,status\nleft-and-dead@example.org,suppressed\n"
-    assert take_in(door, dead) == {Status.SUPPRESSED: 1}
-    assert "left-and-dead@example.org" in suppressed(door.engine)
-    assert postbox.mails == []
-
-
-@pytest.mark.parametrize("order", [1, -1])
-@pytest.mark.parametrize("left", [Status.UNSUBSCRIBED, Status.SUPPRESSED])
-def test_an_address_that_left_on_one_line_of_a_list_is_not_mailed_for_another(
-    door: Doorway, postbox: Postbox, left: Status, order: int
-) -> None:
-    lines = [f"{ADA},active\n", f"{ADA},unsubscribed\n", f"{ADA},{left}\n"][::order]
-    assert take_in(door, "email,status\n" + "".join(lines), confirmed=False) == {left: 1}
-    assert postbox.mails == []
-
-
-def test_the_record_of_consent_moves_with_the_list(door: Doorway, clock: Clock) -> None:
-    clock.now -= timedelta(days=300)
-    add(door, confirmed=True)
-    before = found(door)
-    names = "".join(subscribe.export(door.engine))
-    with door.engine.begin() as conn:
-        conn.execute(delete(people))
-    clock.now = NOW
-    add(door)
-    pending = found(door)
-    take_in(door, names)
-    assert found(door) == replace(before, id=pending.id, created_at=pending.created_at)
-    with door.engine.begin() as conn:
-        conn.execute(delete(people))
-    take_in(door, names)
-    assert replace(found(door), id=before.id) == before
-
-
-def test_a_consent_of_elsewhere_counts_only_by_the_operators_word(door: Doorway) -> None:
-    names = f"email,status,confirmed_at\n{ADA},active,2026-01-02T03:04:05+02:00\n"
-    take_in(door, names, confirmed=False)
-    assert (found(door).status, found(door).confirmed_at) == (Status.PENDING, None)
-    take_in(door, names)
-    assert found(door).status is Status.ACTIVE
-    assert found(door).confirmed_at == datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)
-
-
-_moments = st.datetimes(
-    datetime(1970, 1, 2),  # noqa: DTZ001  # the zone comes from the strategy
-    datetime(2100, 1, 1),  # noqa: DTZ001
-    timezones=st.sampled_from([UTC, timezone(timedelta(hours=-7)), timezone(timedelta(hours=14))]),
-)
-
-
-@st.composite
-def _entries(draw: st.DrawFn) -> subscribers.Entry:
-    email = draw(st.from_regex(r"[A-Za-z0-9éЖ用+_=-]{1,8}", fullmatch=True)) + "@example.org"
-    status = draw(st.sampled_from([one for one in Status if one is not Status.ERASED]))
-    left = status in (Status.UNSUBSCRIBED, Status.SUPPRESSED)
-    confirmed_at = (
-        draw(_moments) if status is Status.ACTIVE or (left and draw(st.booleans())) else None
-    )
-    topics = draw(st.lists(st.sampled_from(["cs.LG", "math", "hep-th", "cond-mat.str-el"])))
-    return subscribers.Entry(
-        email,
-        email.casefold(),
-        status,
-        draw(st.sampled_from(Cadence)),
-        tuple(topics),
-        draw(_moments),
-        confirmed_at,
-    )
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-@given(entries=st.lists(_entries(), max_size=8, unique_by=lambda entry: entry.email_key))
-def test_what_is_exported_comes_back(door: Doorway, entries: list[subscribers.Entry]) -> None:
-    with door.engine.begin() as conn:
-        conn.execute(delete(people))
-        subscribers.take_in(conn, entries, NOW)
-    before = everybody(door.engine)
-    assert len(before) == len(entries)
-    names = "".join(subscribe.export(door.engine))
-    with door.engine.begin() as conn:
-        conn.execute(delete(people))
-    take_in(door, names)
-    assert [replace(one, id=0) for one in everybody(door.engine)] == [
-        replace(one, id=0) for one in before
-    ]
-    assert "".join(subscribe.export(door.engine)) == names
-
-
-def test_a_list_needs_only_addresses() -> None:
-    (wish,) = subscribe.read_list(f"\ufeffname,email\r\nAda,{ADA}\r\n")
-    assert (wish.address.email, wish.status, wish.cadence, wish.topics) == (
-        ADA,
-        Status.ACTIVE,
-        Cadence.DAILY,
-        (),
-    )
-    assert (wish.created_at, wish.confirmed_at) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "says"),
-    [
-        ("status", "gone", "status.*pending, active, unsubscribed, suppressed"),
-        ("cadence", "hourly", "cadence.*daily, weekly, monthly"),
-        ("topics", "<b>", "not topics"),
-        ("created_at", "2026-11-20T07:00:00", "created_at.*zone"),
-        ("confirmed_at", "20 November", "confirmed_at.*2026-11-20T07:00:00"),
-        ("confirmed_at", "0001-01-01T00:00:00+14:00", "confirmed_at"),
-        ("confirmed_at", "2026-11-20", "confirmed_at.*zone"),
-    ],
-)
-def test_a_wrong_value_is_named_with_its_line_and_column(
-    column: str, value: str, says: str
-) -> None:
-    with pytest.raises(AddressError, match=f"line 3: .*{says}"):
-        subscribe.read_list(f"email,{column}\n{ADA},\nbo@example.org,{value}\n")
-
-
-def test_all_wrong_lines_of_a_list_are_named() -> None:
-    lines = [f"no-address-{number}" if number % 2 else ADA for number in range(2, 30)]
-    with pytest.raises(AddressError) as caught:
-        subscribe.read_list("email\n" + "\n".join(lines))
-    named = [int(number) for number in re.findall(r"(?:line |, )(\d+)", str(caught.value))]
-    assert named == list(range(3, 30, 2))
-
-
-@given(st.text() | st.text(st.sampled_from('email,status\n\r" @.orgactive\0')))
-def test_any_text_is_a_list_or_an_address_error(text: str) -> None:
-    try:
-        wishes = subscribe.read_list(text)
-    except AddressError:
-        return
-    assert len(wishes) <= len(text)
-
-
-@given(st.lists(st.text(max_size=20), min_size=6, max_size=6))
-def test_any_values_are_a_wish_or_an_address_error(values: list[str]) -> None:
-    line = subscribe._csv_line(subscribe.COLUMNS) + subscribe._csv_line([ADA, *values[1:]])
-    with suppress(AddressError):
-        assert len(subscribe.read_list(line)) == 1
-
-
-def test_a_value_longer_than_csv_allows_is_an_address_error() -> None:
-    with pytest.raises(AddressError, match="not CSV"):
-        subscribe.read_list("email\n" + "a" * (csv.field_size_limit() + 1))
-
-
-@pytest.mark.parametrize("mailed_before", [False, True])
-def test_a_long_list_takes_few_statements(door: Doorway, mailed_before: bool) -> None:
-    names = "email,status\n" + "".join(f"r{number}@example.org,\n" for number in range(3_000))
-    statements: list[str] = []
-    if mailed_before:
-        take_in(door, names.replace(",\n", ",unsubscribed\n"))
-
-    @event.listens_for(door.engine, "before_cursor_execute")
-    def count(_conn: object, _cursor: object, statement: str, *_more: object) -> None:
-        statements.append(statement)
-
-    expected: Added | Status = Added.KNOWN if mailed_before else Status.ACTIVE
-    assert take_in(door, names) == {expected: 3_000}
-    assert len(statements) < 20
 
 
 def test_confirmations_count_and_keep_the_pace(

@@ -1,18 +1,21 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from threading import Barrier
 
 import pytest
 from sqlalchemy import Connection, Engine, insert, select
 
-from trendbot.model import Cadence, Status, Subscriber
+from trendbot import tastes
+from trendbot.model import Cadence, Status, Subscriber, Taste
 from trendbot.store import subscribers
 from trendbot.store.schema import subscribers as table
 from trendbot.store.subscribers import Entry
 
 HASH = "a" * 64
 OTHER = "b" * 64
+TASTE = Taste(Cadence.WEEKLY, ("math", "cs.LG"), ("stat", "cs.CV"), 7, "Asia/Kolkata")
+SORTED = replace(TASTE, topics=("cs.LG", "math"), fewer=("cs.CV", "stat"))
 
 
 def add(
@@ -109,11 +112,13 @@ def test_leaving_does_not_forget_the_confirmation(engine: Engine, now: datetime)
 def test_only_the_one_named_is_changed(engine: Engine, now: datetime) -> None:
     with engine.begin() as conn:
         ada, bo = add(conn, now, "Ada"), add(conn, now, "Bo")
-        subscribers.change(conn, ada.id, Cadence.MONTHLY, ["cs.LG", "cs.CL"])
+        subscribers.change(conn, ada.id, TASTE)
+        subscribers.pause(conn, ada.id, date(2026, 12, 24))
         subscribers.set_status(conn, ada.id, Status.SUPPRESSED, now)
         subscribers.open_confirmation(conn, ada.id, HASH, now)
         changed = subscribers.get(conn, ada.id)
-        assert (changed.cadence, changed.topics) == (Cadence.MONTHLY, ("cs.CL", "cs.LG"))
+        assert tastes.of(changed) == SORTED
+        assert changed.paused_until == date(2026, 12, 24)
         assert subscribers.get(conn, bo.id) == bo
         assert subscribers.confirmation_sent_at(conn, bo.id) is None
 
@@ -189,9 +194,8 @@ def test_what_is_expected_changes_only_who_expects_a_token(engine: Engine, now: 
         ada, bo = add(conn, now, "Ada"), add(conn, now, "Bo")
         subscribers.open_confirmation(conn, ada.id, HASH, now)
         for one in (ada, bo):
-            subscribers.change_expected(conn, one.id, Cadence.WEEKLY, ["math", "cs.LG"])
-        changed = subscribers.get(conn, ada.id)
-        assert (changed.cadence, changed.topics) == (Cadence.WEEKLY, ("cs.LG", "math"))
+            subscribers.change_expected(conn, one.id, TASTE)
+        assert tastes.of(subscribers.get(conn, ada.id)) == SORTED
         assert subscribers.get(conn, bo.id) == bo
 
 
@@ -211,10 +215,10 @@ def test_a_list_changes_only_who_is_pending_or_left_and_is_dead(
             "ADA@example.org",
             "ada@example.org",
             listed,
-            Cadence.WEEKLY,
-            ("math", "cs.LG"),
+            TASTE,
             later,
             later if listed is Status.ACTIVE else None,
+            date(2026, 12, 24),
         )
         new = replace(entry, email="cy@example.org", email_key="cy@example.org")
         assert subscribers.take_in(conn, [], now) == set()
@@ -223,8 +227,12 @@ def test_a_list_changes_only_who_is_pending_or_left_and_is_dead(
         after = replace(
             before,
             status=listed,
-            cadence=Cadence.WEEKLY,
-            topics=("cs.LG", "math"),
+            cadence=SORTED.cadence,
+            topics=SORTED.topics,
+            fewer=SORTED.fewer,
+            hour=SORTED.hour,
+            timezone=SORTED.timezone,
+            paused_until=date(2026, 12, 24),
             confirmed_at=entry.confirmed_at,
         )
         assert subscribers.get(conn, before.id) == (after if changes else before)
