@@ -1,5 +1,6 @@
 """How far sending is: the arithmetic and the words, on a clock of the test's own."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -38,6 +39,24 @@ def test_the_line_an_operator_reads(clock: Clock) -> None:
     progress.correct(books(sent=12_000, pending=38_000))
     assert progress.line == (
         "daily digest of 2026-11-20: 12,000 of 50,000 sent, 210 a second, 3 minutes left"
+    )
+
+
+def test_who_waits_for_an_hour_is_told_apart(clock: Clock) -> None:
+    def waiting(sent: int) -> Books:
+        return replace(books(sent=sent, pending=50_000 - sent), waiting=20_000)
+
+    progress = Progress(waiting(sent=0), clock)
+    clock.now += 60
+    progress.correct(waiting(sent=6_000))
+    assert progress.line == (
+        "daily digest of 2026-11-20: 6,000 of 50,000 sent, 100 a second, 4 minutes left, "
+        "20,000 wait for their reader's hour"
+    )
+    progress.correct(waiting(sent=30_000))
+    assert (progress.untried, progress.seconds_left) == (0, None)
+    assert progress.ending == (
+        "daily digest of 2026-11-20: 30,000 of 50,000 sent, 20,000 wait for their reader's hour"
     )
 
 

@@ -27,6 +27,7 @@ from trendbot.store.engine import explain
 from trendbot.terminal import begin_log
 from trendbot.web import server
 
+LOOK_EVERY = 60.0  # seconds
 RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
 STOP_WITHIN = (
@@ -163,7 +164,7 @@ def _start_scheduler(
     scheduler.add_job(
         look,
         "interval",
-        minutes=1,
+        seconds=LOOK_EVERY,
         next_run_time=datetime.now(UTC),  # its own time, which only says when to look
         coalesce=True,
         max_instances=1,

@@ -5,10 +5,10 @@ day it runs; "@clock" instead of a moment is what the file clock says whenever i
 
 Environment variables: DIE_AT names a function of trendbot at whose n-th call the process is
 killed, as by pulling the plug: `trendbot.deliver._record:2`. With QUICK a worker looks after
-its queue many times a second, and waits for STOP_WITHIN seconds until what is in hand ends. NAME
-is added to the names of the files out and err. QUOTA is how many bytes each file may have at
-most. RETRIES is how often, ten times a second, the process tries again to write down what was
-sent; it says so on stderr.
+its queue many times a second, and a daemon for what is due; a worker waits for STOP_WITHIN
+seconds until what is in hand ends. NAME is added to the names of the files out and err. QUOTA
+is how many bytes each file may have at most. RETRIES is how often, ten times a second, the
+process tries again to write down what was sent; it says so on stderr.
 """
 
 import logging
@@ -52,7 +52,10 @@ def clock(moment: str) -> Callable[[], datetime]:
 
 
 def hurry() -> None:
-    """Let a worker look for jobs, and for workers that died, all the time."""
+    """Let workers and daemons look for work, and for workers that died, all the time."""
+    from trendbot import daemon  # takes long to import, and few commands need it
+
+    daemon.LOOK_EVERY = 0.2
     worker.work.__defaults__ = (
         jobs.Times(
             poll_every=0.02,

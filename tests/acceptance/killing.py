@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Self
 
-from sqlalchemy import Engine, func, or_, select
+from sqlalchemy import Engine, and_, func, or_, select
 
 from tests.acceptance.conftest import Trendbot
 from tests.acceptance.sending import add_readers, freeze_digest
@@ -115,7 +115,10 @@ class Office:
 
     def due(self) -> int:
         """How many mails are being sent, or could be now."""
-        in_work = rows.c.state.in_([DeliveryState.PENDING, DeliveryState.SENDING])
+        in_work = and_(
+            rows.c.state.in_([DeliveryState.PENDING, DeliveryState.SENDING]),
+            rows.c.next_at.is_(None),  # not waiting for its reader's hour
+        )
         with self.engine.connect() as conn:
             return (
                 conn.scalar(select(func.count()).where(or_(in_work, rows.c.next_at <= self.now)))

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import Engine, update
 
 from tests.acceptance.conftest import Trendbot
 from tests.smtpd import HANG, Smtpd
+from trendbot.store.schema import subscribers
 
 READERS = ("ada@example.org", "grace@example.net")
 STOP_SECONDS = 10
@@ -45,6 +47,34 @@ def test_it_makes_the_digest_mails_it_and_stops_cleanly(trendbot: Trendbot, smtp
     daily = [b for b in trendbot.document("status")["digests"] if b["cadence"] == "daily"]
     assert [(b["date"], b["sent"], b["balanced"]) for b in daily] == [("2026-11-20", 2, True)]
     assert smtpd.copies() == dict.fromkeys(READERS, 1)
+
+
+def test_it_mails_each_reader_at_their_hour(
+    trendbot: Trendbot, smtpd: Smtpd, engine: Engine
+) -> None:
+    for reader in READERS:
+        trendbot("subscribers", "add", reader, "--confirmed")
+    ada, grace = READERS
+    with engine.begin() as conn:
+        at_eight = update(subscribers).where(subscribers.c.email == ada)
+        conn.execute(at_eight.values(hour=8, timezone="Europe/Berlin"))
+    clock = trendbot.home / "clock"
+    clock.write_text(trendbot.moment)
+    trendbot.moment = "@clock"
+    with trendbot.start("serve", QUICK="1") as process:
+        port_of(process)
+        smtpd.wait_for(f"DOT {grace}")
+        said = trendbot("deliver")
+        assert "daily 2026-11-20: audience 2: 1 sent, 1 pending" in said
+        assert "Of those pending, 1 wait for their reader's hour." in said
+        assert "goes on from 07:00 UTC" in said
+        assert smtpd.copies() == {grace: 1}
+        clock.with_suffix(".new").write_text("2026-11-21T07:00+00:00")
+        clock.with_suffix(".new").replace(clock)
+        smtpd.wait_for(f"DOT {ada}")
+        stop(process)
+    assert smtpd.copies() == {ada: 1, grace: 1}
+    assert "still open" not in trendbot("deliver")
 
 
 def test_a_mail_server_that_hangs_does_not_hold_up_the_stop(trendbot: Trendbot) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from tests.acceptance.conftest import Trendbot
 from tests.acceptance.killing import Office, wait_until
@@ -15,6 +16,7 @@ from tests.rawscript import HANG
 from tests.rawsmtpd import RawSmtpd
 from trendbot import deliver
 from trendbot.store.engine import open_store
+from trendbot.store.schema import subscribers
 
 READERS = 200
 STOP_SECONDS = 10
@@ -92,6 +94,24 @@ def test_postgresql_is_restarted_while_mails_are_sent(
         office.check()
     assert office.too_many() == 0  # nobody died, and what was sent could be written down later
     engine.dispose()
+
+
+def test_mails_wait_for_their_readers_hour(emptied_postgresql: Engine, tmp_path: Path) -> None:
+    with RawSmtpd() as server:
+        office = Office.open(emptied_postgresql, tmp_path, server, READERS)
+        with emptied_postgresql.begin() as conn:
+            later = update(subscribers).where(subscribers.c.id > READERS // 2 + 5)
+            conn.execute(later.values(hour=5))
+        office.plan_digest()
+        with at_work(office, "first", "second") as workers:
+            wait_until(lambda: office.due() == 0, "those without an hour")
+            assert len(server.taken) == READERS // 2 + 5
+            office.pass_time(timedelta(hours=5))
+            wait_until(lambda: not office.open_batches(), "all mails")
+            for name, worker in workers.items():
+                ask_to_leave(office, name, worker)
+        office.check()
+    assert office.too_many() == 0
 
 
 def test_a_mail_server_that_hangs_does_not_keep_a_worker(

@@ -67,6 +67,8 @@ def delivery(state: DeliveryState, now: datetime, wait: timedelta | None = None)
     ("state", "wait", "due"),
     [
         (PENDING, None, True),
+        (PENDING, timedelta(), True),
+        (PENDING, MINUTE, False),  # its reader's hour
         (SENDING, None, True),  # whose process may be dead
         (DEFERRED, timedelta(), True),
         (DEFERRED, MINUTE, False),
@@ -81,6 +83,7 @@ def test_a_batch_waits_if_something_of_it_is_due(
 ) -> None:
     waiting = batch(conn, digest(conn, now), delivery(state, now, wait))
     assert queue.due(conn, [waiting], now) == ([waiting] if due else [])
+    assert queue.ready(conn, now) == ([waiting] if due else [])
 
 
 def test_one_due_delivery_among_later_ones_is_enough(conn: Connection, now: datetime) -> None:
@@ -102,6 +105,7 @@ def test_a_batch_of_a_digest_that_rests_waits_until_it_goes_on(
     waiting = batch(conn, resting, delivery(PENDING, now))
     assert queue.due(conn, [waiting], now) == []
     assert queue.due(conn, [waiting], now + MINUTE) == [waiting]
+    assert queue.ready(conn, now) == [waiting]  # for who insists
 
 
 def test_only_the_asked_ones_are_looked_at(conn: Connection, now: datetime) -> None:
@@ -110,3 +114,5 @@ def test_only_the_asked_ones_are_looked_at(conn: Connection, now: datetime) -> N
     assert queue.due(conn, [second], now) == [second]
     assert queue.due(conn, [second, first], now) == [first, second]
     assert queue.due(conn, [], now) == []
+    assert queue.ready(conn, now, of) == [first, second]
+    assert queue.ready(conn, now, of + 1) == []
