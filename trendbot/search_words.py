@@ -156,8 +156,14 @@ def folded(written: str) -> str:
     lowered = unicodedata.normalize("NFKD", written).casefold()
     if not lowered.isascii():
         decomposed = unicodedata.normalize("NFKD", lowered).translate(_LETTERS)
-        lowered = "".join(sign for sign in decomposed if unicodedata.category(sign)[0] != "M")
+        lowered = "".join(map(_bare, decomposed))
     return " ".join(_WORD.findall(lowered))
+
+
+def _bare(sign: str) -> str:
+    """Without marks; PostgreSQL does not take numbers that are no digits for words."""
+    kind = unicodedata.category(sign)
+    return " " if kind == "No" else "" if kind[0] == "M" else sign
 
 
 # Endings that words of one stem differ by; a guess at what the databases' stemmers do.
