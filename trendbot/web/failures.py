@@ -13,12 +13,20 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from trendbot.app import App
-from trendbot.errors import AddressError, LimitError, StoreError, TokenError, TokenSpent
+from trendbot.errors import (
+    AddressError,
+    LimitError,
+    StoreError,
+    TasteError,
+    TokenError,
+    TokenSpent,
+)
 from trendbot.store.engine import explain
 from trendbot.web import publish, views
 from trendbot.web.guard import TOKEN_PATHS, own_path
 
 LONGEST_FIELD = 100  # of a name that a client made up
+SHORTEST_TOKEN = 20  # no token is; what is shorter may be any word
 RETRY_AFTER = 30  # seconds; a restart of the database takes about that
 
 log = logging.getLogger(__name__)
@@ -54,7 +62,8 @@ def answer(
     if _is_api(request):
         readable = publish.OPEN if request.method == "GET" else {}
         document = {"error": said or title, "field": field}
-        return JSONResponse(document, status, {**readable, **(headers or {})})
+        told = {"Cache-Control": views.PRIVATE, **readable, **(headers or {})}
+        return JSONResponse(document, status, told)
     app: App = request.app.state.trendbot
     page = views.page("error.html", app=app, status=status, title=title, said=said)
     page.headers.update(headers or {})
@@ -65,8 +74,8 @@ def unforeseen(request: Request, error: Exception) -> Response:
     """The page about our own mistake; the log gets the traceback, but no token."""
     told = "".join(traceback.format_exception(error))
     path = own_path(request.scope)
-    if path.startswith(TOKEN_PATHS):
-        told = told.replace(path.split("/")[2] or path, "(token)")
+    if path.startswith(TOKEN_PATHS) and len(token := path.split("/")[2]) >= SHORTEST_TOKEN:
+        told = told.replace(token, "(token)")
     route = getattr(request.scope.get("route"), "path_format", "-")
     log.error("%s %s failed\n%s", request.method, route, told)
     return answer(request, 500)
@@ -96,6 +105,10 @@ def _invalid(request: Request, error: RequestValidationError) -> Response:
 
 def _bad_address(request: Request, error: AddressError) -> Response:
     return answer(request, 422, str(error), field="email")
+
+
+def _bad_taste(request: Request, error: TasteError) -> Response:
+    return answer(request, 422, str(error), field=error.field)
 
 
 def _mangled(request: Request, error: TokenError) -> Response:
@@ -133,6 +146,7 @@ HANDLERS: dict[Any, Any] = {  # FastAPI's own type leaves out handlers that are 
     HTTPException: _refused,
     RequestValidationError: _invalid,
     AddressError: _bad_address,
+    TasteError: _bad_taste,
     TokenError: _mangled,
     TokenSpent: _spent,
     LimitError: _too_often,

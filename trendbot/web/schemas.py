@@ -8,10 +8,16 @@ from datetime import date as Date  # noqa: N812  # a digest's own date is called
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
+from trendbot.categories import ARCHIVES, CATEGORIES
 from trendbot.model import Cadence
+from trendbot.tastes import MOST_TOPICS
 
+_TOPICS: list[JsonValue] = [*ARCHIVES, *CATEGORIES]
+
+CADENCE = {"type": "string", "enum": list(Cadence), "examples": ["daily"]}
+CadenceName = Annotated[Cadence, WithJsonSchema(CADENCE)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -83,7 +89,7 @@ class DigestAnswer(Model):
     """A digest, frozen; its counts are those of `counted_at`."""
 
     date: Date
-    cadence: Cadence
+    cadence: CadenceName
     window: Window
     counted_at: datetime
     papers: list[RankedAnswer]
@@ -93,7 +99,7 @@ class DigestLine(Model):
     """A digest in a list: `papers` is how many it has, `url` its document in this API."""
 
     date: Date
-    cadence: Cadence
+    cadence: CadenceName
     window: Window
     made_at: datetime
     papers: Count
@@ -153,7 +159,7 @@ class AppearanceAnswer(Model):
     """A paper's place in a digest."""
 
     date: Date
-    cadence: Cadence
+    cadence: CadenceName
     rank: Annotated[int, Field(ge=1)]
     score: float
     retweets: Count
@@ -174,11 +180,18 @@ class PaperAnswer(PaperLine):
 class SubscribeRequest(Model):
     """A wish to get the digest by mail. Only `email` must be there."""
 
-    email: Annotated[str, Field(max_length=400, examples=["ada@example.org"])]
-    cadence: str = "daily"
+    email: Annotated[
+        str,
+        Field(max_length=400, examples=["ada@example.org"], json_schema_extra={"format": "email"}),
+    ]
+    cadence: CadenceName = Cadence.DAILY
     topics: Annotated[
-        list[Annotated[str, Field(max_length=40)]],
-        Field(max_length=200, description="Categories or archives of arXiv; none are all."),
+        list[Annotated[str, Field(max_length=40, json_schema_extra={"enum": _TOPICS})]],
+        Field(
+            max_length=MOST_TOPICS,
+            description="Categories or archives of arXiv; none are all.",
+            examples=[["cs.LG", "math"]],
+        ),
     ] = []
     hour: Annotated[
         int | None,
