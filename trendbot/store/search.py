@@ -168,16 +168,18 @@ def _newest_on_postgresql(
     wanted = [_Sought(term, relevance) for term in words.wanted]
     excluded = [_Sought(term, Relevance.ABSTRACT) for term in words.excluded]
     together = [one.loosely for one in wanted]
-    together += [func.tsquery_not(one.loosely) for one in excluded if not one.needs_a_look]
+    together += [func.tsquery_not(one.loosely) for one in excluded if one.is_told_by_words]
     told = [_matches(_INDEX, "words", reduce(func.tsquery_and, together))]
     told += [one.is_in(_INDEX) for one in wanted if one.column != "words"]
     told += [_INDEX.c.place.between(*days)]
     newest = select(_INDEX.c.place).where(*told).order_by(_INDEX.c.place.desc())
-    if any(one.needs_a_look for one in (*wanted, *excluded)):
+    look_for = [one for one in wanted if one.needs_a_look]
+    look_out = [one for one in excluded if not one.is_told_by_words]
+    if look_for or look_out:
         newest = newest.add_columns(_INDEX.c.title, _INDEX.c.byline, _INDEX.c.words)
         step = newest.offset(0).subquery()  # OFFSET keeps the two steps apart
-        looked = [one.stands_in(step) for one in wanted if one.needs_a_look]
-        looked += [not_(one.stands_in(step)) for one in excluded if one.needs_a_look]
+        looked = [one.stands_in(step) for one in look_for]
+        looked += [not_(one.stands_in(step)) for one in look_out]
         newest = select(step.c.place).where(*looked).order_by(step.c.place.desc())
     return conn.scalars(newest.limit(MOST + 1)).all()
 
@@ -189,6 +191,7 @@ class _Sought:
         self._term = term
         self.column = _TSVECTORS[relevance if term.place is Place.ANYWHERE else term.place]
         self.needs_a_look = len(term.words) > 1 or term.place is Place.AUTHORS
+        self.is_told_by_words = self.column == "words" and not self.needs_a_look
 
     @property
     def loosely(self) -> ColumnElement[str]:
