@@ -21,6 +21,7 @@ from trendbot.web import schemas, site
 
 ROOT = "https://owls.example/tb"
 OWLS = ranked(1, "On Owls", categories=("cs.LG", "stat.ML"), comments="12 pages")
+PAPERS = schemas.PaperList
 MOTHS = ranked(2, "On Moths", categories=("math.CO", "foo.BAR"))
 
 
@@ -54,6 +55,11 @@ def post(number: int, paper: RankedPaper, taken_at: datetime = COUNTED) -> Post:
     posted_at = COUNTED - timedelta(hours=number)
     url = f"https://x.com/ada/status/{number}"
     return Post("x", str(number), (paper.paper.key,), "ada", url, posted_at, "Look!", reading)
+
+
+def store_papers(app: App, *found: RankedPaper) -> None:
+    with app.engine.begin() as conn:
+        papers.upsert(conn, [one.paper for one in found], MADE)
 
 
 def store(app: App, *found: Post) -> None:
@@ -158,6 +164,8 @@ def test_a_digest_is_the_document_of_the_command_line(app: App, client: TestClie
         ("/api/digests?per_page=x", 422, "per_page"),
         ("/api/digests?cadence=hourly", 422, "cadence"),
         ("/api/digests?since=0", 422, "since"),
+        ("/api/search?category=cs.XX", 422, "category"),
+        ("/api/search?q=" + 201 * "x", 422, "q"),
         ("/api/daily_papers?limit=101", 422, "limit"),
         ("/api/daily_papers?p=-1", 422, "p"),
         ("/api/daily_papers?sort=random", 422, "sort"),
@@ -176,6 +184,64 @@ def test_what_cannot_be_answered_is_refused_by_name(
 def test_nothing_given_is_as_good_as_nothing_asked(app: App, client: TestClient) -> None:
     freeze(app, DAY, OWLS)
     assert told(client, "/api/digests?since=&until=", schemas.DigestList)["total"] == 1
+
+
+def test_papers_are_found_by_their_words(app: App, client: TestClient) -> None:
+    store_papers(app, OWLS, MOTHS)
+    found = told(client, "/api/search?q=owls", schemas.PaperList)
+    assert found == {
+        "papers": [
+            {
+                "id": "2611.00001",
+                "title": "On Owls",
+                "authors": ["Ann Lee", "Bo Ray"],
+                "categories": [
+                    {"id": "cs.LG", "name": "Machine Learning"},
+                    {"id": "stat.ML", "name": "Machine Learning"},
+                ],
+                "announced": "2026-11-20",
+                "abstract": "We count posts. They are many.",
+                "links": {"abs": "https://arxiv.org/abs/2611.00001"},
+                "page": f"{ROOT}/papers/2611.00001",
+                "url": f"{ROOT}/api/papers/2611.00001",
+            }
+        ],
+        "capped": False,
+        "total": 1,
+        "page": 1,
+        "per_page": 20,
+        "next": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "total"),
+    [
+        ("", 0),
+        ("q=many", 2),
+        ("q=many&category=math.CO", 1),
+        ("category=cs", 1),
+        ("q=many&since=2026-11-20&until=2026-11-20", 2),
+        ("q=many&until=2026-11-19", 0),
+        ("q=many&since=2026-11-21", 0),
+        ("q=many%20-owls", 1),
+        ("q=%F0%9F%A6%89%E2%80%AE%22", 0),
+    ],
+)
+def test_a_search_is_narrowed(app: App, client: TestClient, query: str, total: int) -> None:
+    store_papers(app, OWLS, MOTHS)
+    assert told(client, f"/api/search?{query}", schemas.PaperList)["total"] == total
+
+
+def test_pages_of_what_was_found_keep_the_question(app: App, client: TestClient) -> None:
+    store_papers(app, OWLS, MOTHS)
+    first = told(client, "/api/search?q=%22are+many%22&since=2026-11-01&per_page=1", PAPERS)
+    assert first["next"] == (
+        f"{ROOT}/api/search?q=%22are%20many%22&since=2026-11-01&page=2&per_page=1"
+    )
+    second = told(client, first["next"].removeprefix(ROOT), PAPERS)
+    assert second["next"] is None
+    assert {one["papers"][0]["id"] for one in (first, second)} == {"2611.00001", "2611.00002"}
 
 
 HOSTILE = "<b>\ud83d lone \ud800 & \x07 \u202e 'quote' \"double\""

@@ -9,7 +9,7 @@ from trendbot import reports, subscribe, tastes
 from trendbot.settings import Site
 from trendbot.store import archive, digests
 from trendbot.store.archive import Filed
-from trendbot.web import daily_papers, docs, publish
+from trendbot.web import api_papers, daily_papers, docs, publish
 from trendbot.web.guard import client_key
 from trendbot.web.parameters import (
     Day,
@@ -32,6 +32,7 @@ from trendbot.web.views import AppDep
 TAKEN = "If this address can get mail from us, one is on its way: follow the link in it."
 
 router = APIRouter()
+router.include_router(api_papers.router)
 router.include_router(daily_papers.router)
 router.include_router(docs.router)
 
