@@ -128,8 +128,10 @@ class Shelf:
         is_head = scope["method"] == "HEAD"
         asked = {**scope, "method": "GET"} if is_head else scope
         taking = _Taking(send, is_head, takes=True, answered=answered)
-        await self.app(asked, receive, taking)
-        scope["route"] = asked.get("route")
+        try:
+            await self.app(asked, receive, taking)
+        finally:
+            scope["route"] = asked.get("route")
         if taking.start is None:
             return None
         return await _page(taking.start, bytes(taking.body), scope["route"], self._until)
