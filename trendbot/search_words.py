@@ -15,9 +15,10 @@ Everything else that is no letter or digit separates words.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from trendbot import text
 from trendbot.links import papers_in
@@ -177,13 +178,6 @@ _SHORTEST_STEM = 3
 _WRITTEN = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    start: int
-    end: int
-    word: str
-
-
 def highlights(readable: str, words: Words) -> list[tuple[str, bool]]:
     """Cut a text into pieces, each with whether it is what was asked for.
 
@@ -215,34 +209,43 @@ def snippet(readable: str, words: Words, length: int) -> str:
 
 def _found(readable: str, words: Words) -> list[tuple[int, int]]:
     """Where the wanted terms stand, each as (start, end), in the order of their starts."""
-    spots = list(_spots(readable))
-    return sorted(
-        (spots[first].start, spots[first + len(term.words) - 1].end)
-        for term in words.wanted
-        for first in range(len(spots) - len(term.words) + 1)
-        if all(map(_is_alike, term.words, (spot.word for spot in spots[first:])))
-    )
+    spots = [
+        (run.start(), run.end(), word)
+        for run in _WRITTEN.finditer(readable)
+        for word in _folded_words(run[0])
+    ]
+    by_start: dict[str, list[Term]] = {}
+    for term in words.wanted:
+        by_start.setdefault(term.words[0][:_SHORTEST_STEM], []).append(term)
+    return [
+        (start, spots[number + len(term.words) - 1][1])
+        for number, (start, _, word) in enumerate(spots)
+        for term in by_start.get(word[:_SHORTEST_STEM], ())
+        if _is_there(term, [one for _, _, one in spots[number : number + len(term.words)]])
+    ]
 
 
-def _spots(readable: str) -> Iterator[_Spot]:
-    for run in _WRITTEN.finditer(readable):
-        for word in folded(run[0]).split():
-            yield _Spot(run.start(), run.end(), word)
+def _is_there(term: Term, said: Sequence[str]) -> bool:
+    return len(said) == len(term.words) and all(map(_is_alike, term.words, said))
+
+
+@lru_cache(maxsize=4096)
+def _folded_words(written: str) -> tuple[str, ...]:
+    return tuple(folded(written).split())
 
 
 def _is_alike(one: str, other: str) -> bool:
     if one == other:
         return True
     shared = 0
-    for left, right in zip(one, other, strict=False):
-        if left != right:
-            break
+    while one[shared : shared + 1] == other[shared : shared + 1] != "":
         shared += 1
-    endings = (_ending(one, shared), _ending(other, shared))
-    return shared >= _SHORTEST_STEM and _ENDINGS.issuperset(endings)
+    return shared >= _SHORTEST_STEM and _ENDINGS.issuperset(
+        (_ending(one, shared), _ending(other, shared))
+    )
 
 
 def _ending(word: str, shared: int) -> str:
     """What follows the shared letters, without a doubled consonant: plan, planning."""
     rest = word[shared:]
-    return rest[1:] if rest[:1] == word[shared - 1 : shared] else rest
+    return rest[1:] if rest[:1] == word[shared - 1] else rest

@@ -28,8 +28,7 @@ CREATE VIRTUAL TABLE paper_words USING fts5(
 """
 # The stemmer that SQLite has too, and no stop words. Texts are kept out of the rows and are
 # not compressed, so that the rows of a frequent word are few pages. No index on the places:
-# PostgreSQL would walk along it and look into every text. No list of pending entries, which
-# every search would have to read through.
+# PostgreSQL would walk along it and look into every text.
 POSTGRESQL = """
 CREATE TEXT SEARCH DICTIONARY trendbot_porter (TEMPLATE = snowball, LANGUAGE = porter);
 CREATE TEXT SEARCH CONFIGURATION trendbot (COPY = pg_catalog.simple);
@@ -46,8 +45,7 @@ ALTER TABLE paper_words
     ALTER title SET STORAGE EXTERNAL,
     ALTER byline SET STORAGE EXTERNAL,
     ALTER words SET STORAGE EXTERNAL;
-CREATE INDEX ix_paper_words_words ON paper_words USING gin (title, byline, words)
-    WITH (fastupdate = off);
+CREATE INDEX ix_paper_words_words ON paper_words USING gin (title, byline, words);
 """
 
 
