@@ -356,7 +356,7 @@ def test_of_what_is_wanted_less_the_best_third_stays(
     ]
     stays = less[: (len(less) + 2) // 3]
     assert shown == tuple(one for one in found if one not in less or one in stays)
-    assert bool(shown) == bool(found)  # so that the audience depends on the topics alone
+    assert bool(shown) == bool(found) == compose.concerns(made, topics)
 
 
 @pytest.mark.parametrize(

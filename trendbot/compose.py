@@ -97,10 +97,15 @@ def matches(topics: Sequence[str], categories: Sequence[str]) -> bool:
 def papers_for(digest: Digest, segment: Segment) -> tuple[RankedPaper, ...]:
     """The papers of the digest for the segment, with the ranks they have in the whole digest.
 
-    Whether there are any depends on its topics alone: of what is wanted less, some stays.
+    There are some if it `concerns` the topics: of what is wanted less, some stays.
     """
     found = [one for one in digest.papers if matches(segment.topics, one.paper.categories)]
     return less_of(segment.fewer, found)
+
+
+def concerns(digest: Digest, topics: Sequence[str]) -> bool:
+    """Whether the digest has a paper in `topics`."""
+    return any(matches(topics, one.paper.categories) for one in digest.papers)
 
 
 def less_of(fewer: Sequence[str], papers: Sequence[RankedPaper]) -> tuple[RankedPaper, ...]:

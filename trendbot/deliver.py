@@ -32,7 +32,7 @@ from sqlalchemy.exc import DBAPIError
 
 from trendbot import addresses, compose, due, jobs, tokens
 from trendbot.errors import BooksError, TransportError, TrendbotError
-from trendbot.model import DeliveryState, Digest, Mail, Outcome, Segment, Status, Transport
+from trendbot.model import DeliveryState, Digest, Mail, Outcome, Status, Transport
 from trendbot.owner import owner_name, process_lives
 from trendbot.press import Press
 from trendbot.settings import MailSection, Site
@@ -128,9 +128,7 @@ def plan(
         if not audience.begin(conn, planned):
             return None
         wanted = [
-            topics
-            for topics in audience.topics(conn, planned)
-            if compose.papers_for(digest, Segment(topics))
+            topics for topics in audience.topics(conn, planned) if compose.concerns(digest, topics)
         ]
         moments = {
             (hour, name): due.at_hour(now, hour, due.zone_of(name, zone))

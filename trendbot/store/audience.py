@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     and_,
     func,
     insert,
@@ -24,15 +25,13 @@ from sqlalchemy import (
 from trendbot.model import Cadence, DeliveryState, Status
 from trendbot.store.schema import UTCDateTime, batches, deliveries, digests, subscribers
 
-# Topics go into one IN list this long at a time: well under SQLite's limit on variables,
-# also with a million different wishes.
-_TOPICS_AT_ONCE = 500
-
-# When each of the readers' hours comes next. A table while the audience is written down: there
-# may be as many as hours times time zones, more than a statement takes values.
+# Tables while the audience is written down, so that one statement does it, however many
+# different wishes there are: a statement takes some ten thousand values at most.
+_WHILE_PLANNING = MetaData()
+_WANTED = Table("wanted", _WHILE_PLANNING, Column("topics", Text), prefixes=["TEMPORARY"])
 _MOMENTS = Table(
-    "moments",
-    MetaData(),
+    "moments",  # when each of the readers' hours comes next
+    _WHILE_PLANNING,
     Column("hour", Integer, primary_key=True, autoincrement=False),
     Column("timezone", String(64), primary_key=True),
     Column("at", UTCDateTime, nullable=False),
@@ -93,15 +92,14 @@ def plan(
     Writes a pending delivery for each, due at the moment of its reader's hour, at once if
     there is none, and cuts them into batches. Returns the size of the audience.
     """
-    _MOMENTS.create(conn, checkfirst=False)
-    rows = [
-        {"hour": hour, "timezone": timezone, "at": at} for (hour, timezone), at in moments.items()
-    ]
-    if rows:
+    _WHILE_PLANNING.create_all(conn, checkfirst=False)
+    if wanted:
+        conn.execute(insert(_WANTED), [{"topics": " ".join(topics)} for topics in wanted])
+    if moments:
+        rows = [{"hour": hour, "timezone": zone, "at": at} for (hour, zone), at in moments.items()]
         conn.execute(insert(_MOMENTS), rows)
-    for start in range(0, len(wanted), _TOPICS_AT_ONCE):
-        _add_audience(conn, plan, wanted[start : start + _TOPICS_AT_ONCE])
-    _MOMENTS.drop(conn, checkfirst=False)
+    _add_audience(conn, plan)
+    _WHILE_PLANNING.drop_all(conn, checkfirst=False)
     _cut_batches(conn, plan.digest_id, batch_size)
     audience = conn.scalar(
         select(func.count()).select_from(deliveries).where(deliveries.c.digest_id == plan.digest_id)
@@ -119,7 +117,7 @@ def _may_be_mailed(plan: Plan) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _add_audience(conn: Connection, plan: Plan, wanted: Sequence[tuple[str, ...]]) -> None:
+def _add_audience(conn: Connection, plan: Plan) -> None:
     # One INSERT … SELECT: at a million subscribers a row at a time would take minutes.
     of_reader = and_(
         _MOMENTS.c.hour == subscribers.c.hour, _MOMENTS.c.timezone == subscribers.c.timezone
@@ -135,10 +133,7 @@ def _add_audience(conn: Connection, plan: Plan, wanted: Sequence[tuple[str, ...]
             _MOMENTS.c.at,
         )
         .select_from(subscribers.outerjoin(_MOMENTS, of_reader))
-        .where(
-            *_may_be_mailed(plan),
-            subscribers.c.topics.in_([" ".join(topics) for topics in wanted]),
-        )
+        .where(*_may_be_mailed(plan), subscribers.c.topics.in_(select(_WANTED.c.topics)))
     )
     columns = [
         *("digest_id", "subscriber_id", "state", "attempts", "doubts", "deaths", "code"),
