@@ -7,6 +7,7 @@ they find what is missing and nothing twice.
 
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -17,22 +18,27 @@ from types import FrameType
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
-from trendbot import deliver, due, jobs, pipeline
+from trendbot import deliver, due, jobs, notices, pipeline
 from trendbot.app import App
 from trendbot.collect import collect, collect_papers
-from trendbot.errors import TrendbotError
+from trendbot.doorway import Doorway
+from trendbot.errors import TransportError, TrendbotError
 from trendbot.model import Cadence
-from trendbot.store import digests, runs
+from trendbot.settle import rest
+from trendbot.store import digests, erasure, limits, runs
 from trendbot.store.engine import explain
 from trendbot.terminal import begin_log
 from trendbot.web import server
 
 LOOK_EVERY = 60.0  # seconds
+POST_EVERY = 30.0  # seconds
 RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
 STOP_WITHIN = (
     8.0  # seconds for the work in hand; what is not done then is taken up at the next start
 )
+
+_ADDRESS = re.compile(r"[^\s<>:]+@[^\s<>:]+")
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +60,18 @@ def serve(app: App) -> None:
     web = server.start(app)
     at_work = threading.Lock()
     scheduler = _start_scheduler(app, stopping, at_work)
+    post = start_post(app, stopping)
     log.info("asking %s, mailing by %s", asked or "nobody", type(app.transport).__name__)
     stopping.wait()
     log.info("stopping")
+    app.queued.set()  # wakes the post
     scheduler.shutdown(wait=False)
     deadline = time.monotonic() + STOP_WITHIN
     finished = at_work.acquire(timeout=STOP_WITHIN)
     if not web.stop(within=max(1.0, deadline - time.monotonic())):
         log.warning("requests were still being answered")
-    if not finished:
+    post.join(timeout=max(0.0, deadline - time.monotonic()))
+    if not finished or post.is_alive():
         log.warning("what was begun did not end in time; the next start goes on from there")
         logging.shutdown()
         os._exit(0)  # its thread would keep the process; the database is consistent without it
@@ -73,10 +82,56 @@ def serve(app: App) -> None:
 
 def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
     """Do what is due: ask the sources, make digests, send mails."""
+    tidy(app)
     collect_if_due(app)
     make_due(app, stop)
     plan_due(app)
     deliver_due(app, stop)
+
+
+def tidy(app: App) -> None:
+    """Forget limits that are none any more, and what servers said of readers who were erased."""
+    with app.engine.begin() as conn:
+        limits.prune(conn, app.now())
+        erasure.scrub(conn, app.now())
+
+
+def start_post(app: App, stopping: threading.Event) -> threading.Thread:
+    """Send notices on a thread of their own: when one is queued here, and every half minute.
+
+    It ends once `stopping` is set and `app.queued` wakes it. Raises SettingsError.
+    """
+    door = app.back_door()  # built now, so that mistakes show now
+
+    def post() -> None:
+        refusal = None
+        while not stopping.is_set():
+            app.queued.clear()
+            if post_due(door, stopping.is_set):
+                app.queued.wait(POST_EVERY)
+                refusal = None
+            else:
+                refusal = rest(refusal)
+                stopping.wait(refusal.total_seconds())
+
+    thread = threading.Thread(target=post, name="post", daemon=True)
+    thread.start()
+    return thread
+
+
+def post_due(door: Doorway, stop: Callable[[], bool] = deliver.never) -> bool:
+    """Send the notices that are due; whether the mail server takes mails from us."""
+    try:
+        notices.drain(door, stop)
+    except TransportError as error:
+        # Servers quote whom a mail is for, and here that is who asked for it just now.
+        log.error("no notices can be mailed: %s", _ADDRESS.sub("<address>", str(error)))
+        return False
+    except TrendbotError as error:
+        log.error("%s", error)
+    except SQLAlchemyError as error:
+        log.error("%s", explain(error))
+    return True
 
 
 def deliver_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:

@@ -294,9 +294,9 @@ class _Round:
         deliveries.record(conn, self._part.digest_id, self._dispatch.owner, self._settled, now)
         for settlement in self._settled:
             if settlement.state is DeliveryState.SUPPRESSED:
-                subscriber = subscribers.get(conn, settlement.subscriber_id)
-                if subscriber.status is Status.ERASED:  # while the mail was under way
-                    continue
+                subscriber = subscribers.seek(conn, settlement.subscriber_id, for_update=True)
+                if subscriber is None or subscriber.status is Status.ERASED:
+                    continue  # since the mail was under way
                 key = addresses.normalise(subscriber.email).key
                 subscribers.suppress(conn, key, settlement.detail, now)
                 subscribers.set_status(conn, subscriber.id, Status.SUPPRESSED, now)

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from trendbot import addresses, compose, tastes, tokens
 from trendbot.doorway import Doorway
@@ -23,12 +25,14 @@ from trendbot.model import DeliveryState, Mail, Outcome, Status, Subscriber
 from trendbot.notice_letters import Kind
 from trendbot.settle import backoff
 from trendbot.store import notices, pace, subscribers
+from trendbot.store.engine import explain
 from trendbot.store.notices import Notice
 
 log = logging.getLogger(__name__)
 
 CLAIMED_FOR = timedelta(minutes=10)
 GIVEN_UP_AFTER = timedelta(days=2)
+WRITE_PAUSES = (0.2, 1.0, 5.0, 15.0)  # seconds between tries to write down what was sent
 _AFTER_REFUSAL = timedelta(minutes=1)
 _LONGEST_REFUSAL = timedelta(hours=1)
 
@@ -139,15 +143,29 @@ def _send(door: Doorway, claimed: Claimed) -> bool:
         outcome = post(door, notice.kind, claimed.subscriber, claimed.token)
     except TransportError:
         wait = min(_AFTER_REFUSAL * 2 ** min(notice.attempts - 1, 6), _LONGEST_REFUSAL)
-        with door.engine.begin() as conn:
-            notices.put_off(conn, notice, door.now() + wait)
+        _write(door, partial(notices.put_off, notice=notice, until=door.now() + wait))
         raise
-    with door.engine.begin() as conn:
-        if outcome.state is DeliveryState.DEFERRED:
-            notices.put_off(conn, notice, door.now() + backoff(notice.attempts))
-        else:
-            notices.done(conn, notice)
+    if outcome.state is DeliveryState.DEFERRED:
+        later = door.now() + backoff(notice.attempts)
+        _write(door, partial(notices.put_off, notice=notice, until=later))
+    else:
+        _write(door, partial(notices.done, notice=notice))
     left = outcome.state in (DeliveryState.SENT, DeliveryState.UNCERTAIN)
     if not left:  # what the server said may quote the address, which has no place in a log
         log.warning("a mail (%s) was %s: code %d", notice.kind, outcome.state, outcome.code)
     return left
+
+
+def _write(door: Doorway, change: Callable[[Connection], None]) -> None:
+    """Write down what became of a mail; tried more than once, or it goes out once more."""
+    for pause in (*WRITE_PAUSES, None):
+        try:
+            with door.engine.begin() as conn:
+                change(conn)
+        except DBAPIError as error:
+            if pause is None:
+                raise
+            log.warning("cannot write down what was sent: %s", explain(error))
+            time.sleep(pause)
+        else:
+            return

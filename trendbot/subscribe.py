@@ -9,7 +9,7 @@ somebody may do by a link depends on its token: one to unsubscribe opens nothing
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -40,6 +40,8 @@ CONFIRM_PAUSE = timedelta(days=1)
 NOTICE_PAUSE = timedelta(days=1)
 LONGEST_PAUSE = timedelta(days=366)
 
+_ADDRESS = "address"  # whose limit nobody is told of: it would tell who asks for it
+
 _SPENT = (
     "this link no longer counts: it was used, or followed by a newer one, or its address was "
     "taken off the list; who is not subscribed may sign up again"
@@ -67,8 +69,9 @@ def ask(door: Doorway, email: str, taste: Taste, client: str) -> None:
     """
     address, now = addresses.normalise(email), door.now()
     barred = [address.key, *door.erased_keys(address.key)]
+    rates = _rates(door, address, client)
     with door.engine.begin() as conn:
-        if not _may_ask(conn, door, address, client, now):
+        if not _may_ask(conn, rates, now):
             return
         asked = subscribers.ask(
             conn, address.email, address.key, barred, taste, now - CONFIRM_PAUSE, now
@@ -78,22 +81,25 @@ def ask(door: Doorway, email: str, taste: Taste, client: str) -> None:
         door.queued()
 
 
-def _may_ask(conn: Connection, door: Doorway, address: Address, client: str, now: datetime) -> bool:
-    """Whether the address was not asked for too often; raises LimitError for all other limits."""
-    name = f"address {door.hash_of('address', address.key)}"
+def _rates(door: Doorway, address: Address, client: str) -> dict[str, int]:
+    """How often an hour whom this sign-up is counted for may ask; nobody's name is in it."""
     domain = address.key.rpartition("@")[2]
-    rates = {
-        name: door.limits.address,
+    return {
+        f"{_ADDRESS} {door.hash_of(_ADDRESS, address.key)}": door.limits.address,
         f"client {door.hash_of('client', _network(client))}": door.limits.client,
         f"domain {door.hash_of('domain', domain)}": door.limits.domain,
         "total": door.limits.total,
     }
+
+
+def _may_ask(conn: Connection, rates: Mapping[str, int], now: datetime) -> bool:
+    """Whether the address was not asked for too often; raises LimitError for all other limits."""
     refused = limits.take(conn, rates, now)
-    is_asked_enough = refused.pop(name, None) is not None
-    if refused:
-        wait = math.ceil(max(refused.values()).total_seconds())
+    told = [wait for key, wait in refused.items() if not key.startswith(_ADDRESS)]
+    if told:
+        wait = math.ceil(max(told).total_seconds())
         raise LimitError("too many sign-ups just now; please try again later", wait)
-    return not is_asked_enough
+    return not refused
 
 
 def _network(client: str) -> str:

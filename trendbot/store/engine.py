@@ -33,6 +33,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 from trendbot.errors import SettingsError, StoreError
 from trendbot.folders import folder
 from trendbot.store.schema import REVISION
+from trendbot.store.turns import Queue
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -82,11 +83,23 @@ _POSTGRESQL_ADVICE = {
 
 
 class _SQLiteEngine(Engine):
-    """An engine whose `begin()` takes SQLite's write lock at once."""
+    """An engine whose `begin()` takes SQLite's write lock at once.
+
+    Its threads queue before they ask for it: SQLite lets those who wait sleep up to a tenth
+    of a second at a time, whoever comes then is first, and of 32 some wait for seconds.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._queue = Queue()
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        with self.connect() as conn, conn.execution_options(trendbot_writes=True).begin():
+        with (
+            self._queue.turn(BUSY_SECONDS),
+            self.connect() as conn,
+            conn.execution_options(trendbot_writes=True).begin(),
+        ):
             yield conn
 
 

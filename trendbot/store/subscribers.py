@@ -212,8 +212,9 @@ def every(conn: Connection, status: Status | None = None) -> Iterator[Subscriber
 
 
 def set_status(conn: Connection, subscriber_id: int, status: Status, now: datetime) -> None:
-    """Change the status, and remember when somebody became active or left."""
-    conn.execute(update(subscribers).where(_is(subscriber_id)).values(_status(status, now)))
+    """Change the status, and remember when somebody became active or left; not of who is erased."""
+    there = update(subscribers).where(_is(subscriber_id), subscribers.c.status != Status.ERASED)
+    conn.execute(there.values(_status(status, now)))
 
 
 def leave(conn: Connection, subscriber_id: int, now: datetime) -> None:
