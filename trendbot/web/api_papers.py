@@ -9,7 +9,15 @@ from trendbot.model import Paper
 from trendbot.settings import Site
 from trendbot.store import search
 from trendbot.web import publish
-from trendbot.web.parameters import OptionalDay, PageNumber, PageSize, Topic, paging, refusals
+from trendbot.web.parameters import (
+    NO_NUL,
+    OptionalDay,
+    PageNumber,
+    PageSize,
+    Topic,
+    paging,
+    refusals,
+)
 from trendbot.web.schemas import PaperList
 from trendbot.web.views import AppDep
 
@@ -30,6 +38,7 @@ def search_papers(
         str,
         Query(
             max_length=search_words.LONGEST_QUERY,
+            pattern=NO_NUL,
             description='Words that stand in title, authors or abstract; "several together"; '
             "-not; title:word; author:name; an arXiv id.",
             examples=["graph networks"],

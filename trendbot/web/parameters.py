@@ -19,8 +19,6 @@ LONGEST_PAGE = 100
 
 def _day(written: object) -> object:
     """Refuse what pydantic would take besides, such as seconds since 1970."""
-    if written in ("", None):
-        return None
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", str(written)):
         raise ValueError("write a date such as 2026-11-20")
     return written
@@ -49,6 +47,8 @@ Topic = Annotated[
 ]
 PageNumber = Annotated[int, Query(ge=1, le=LAST_PAGE, description="Which page, from 1.")]
 PageSize = Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="How many a page has.")]
+
+NO_NUL = r"^[^\x00]*$"  # what the guard refuses, said in the schema
 
 _REFUSALS = {
     400: "The request makes no sense.",

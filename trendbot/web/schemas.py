@@ -6,19 +6,30 @@ and the tests hold both together.
 
 from datetime import date as Date  # noqa: N812  # a digest's own date is called date
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from trendbot.categories import ARCHIVES, CATEGORIES
 from trendbot.model import Cadence
-from trendbot.tastes import MOST_TOPICS
+from trendbot.tastes import MOST_TOPICS, zones
 
 _TOPICS: list[JsonValue] = [*ARCHIVES, *CATEGORIES]
 
 CADENCE = {"type": "string", "enum": list(Cadence), "examples": ["daily"]}
 CadenceName = Annotated[Cadence, WithJsonSchema(CADENCE)]
 Count = Annotated[int, Field(ge=0)]
+
+
+def _number(value: object) -> object:
+    """Refuse what pydantic would take besides: JSON knows 7 and 7.0, but "7" or true is neither."""
+    if isinstance(value, (bool, str)):
+        raise ValueError("write a number")  # noqa: TRY004  # which pydantic reports
+    return value
+
+
+def _name_zones(schema: dict[str, Any]) -> None:
+    schema["enum"] = ["", *zones()]  # when the schema is asked for: they lie in 600 files
 
 
 class Model(BaseModel):
@@ -194,11 +205,16 @@ class SubscribeRequest(Model):
         ),
     ] = []
     hour: Annotated[
-        int | None,
-        Field(ge=0, le=23, description="From when it may arrive; null is as soon as it is made."),
+        Annotated[int, Field(ge=0, le=23), BeforeValidator(_number)] | None,
+        Field(description="From when it may arrive; null is as soon as it is made."),
     ] = None
     timezone: Annotated[
-        str, Field(max_length=64, description='Of the hour, as Europe/Berlin; "" is the site\'s.')
+        str,
+        Field(
+            max_length=64,
+            description='Of the hour, as Europe/Berlin; "" is the site\'s.',
+            json_schema_extra=_name_zones,
+        ),
     ] = ""
     website: Annotated[str, Field(max_length=400, description="Leave it empty.")] = ""
 
