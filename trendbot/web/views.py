@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from trendbot import text
 from trendbot.app import App
 from trendbot.folders import folder
+from trendbot.web.assets import versioned
 
 PUBLIC = "public, max-age=60"
 PRIVATE = "no-store"
@@ -53,7 +54,7 @@ def _about(app: App) -> dict[str, object]:
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    templates = Environment(
         loader=FileSystemLoader(folder("templates")),
         autoescape=True,
         undefined=StrictUndefined,
@@ -61,3 +62,5 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    templates.globals["versioned"] = versioned
+    return templates
