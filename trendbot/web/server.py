@@ -6,10 +6,12 @@ import threading
 from dataclasses import dataclass
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trendbot.app import App
 from trendbot.errors import SettingsError
+from trendbot.settings import Web
 from trendbot.web.site import create
 
 HEAD_SECONDS = 15.0
@@ -30,6 +32,7 @@ class Connection(HttpToolsProtocol):
     """
 
     head_seconds = HEAD_SECONDS
+    most = MOST_CONNECTIONS
     _head_size = 0
     _in_head = False
 
@@ -37,7 +40,7 @@ class Connection(HttpToolsProtocol):
         """Take the connection, unless there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._head_timer = self.loop.call_later(self.head_seconds, self.transport.close)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > self.most:
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -85,12 +88,17 @@ class Serving:
         return not self._thread.is_alive()
 
 
-def start(app: App, connection: type[Connection] = Connection) -> Serving:
+def start(app: App) -> Serving:
     """Answer HTTP on a thread of its own. Raises SettingsError if the port cannot be had."""
-    listener = _listen(app.settings.web.host, app.settings.web.port)
+    return serve(create(app), app.settings.web)
+
+
+def serve(site: ASGIApp, web: Web, connection: type[Connection] = Connection) -> Serving:
+    """Serve `site` where the settings say. Raises SettingsError if the port cannot be had."""
+    listener = _listen(web.host, web.port)
     port = listener.getsockname()[1]
-    log.info("listening on http://%s:%d", app.settings.web.host, port)
-    server = uvicorn.Server(_config(app, connection))
+    log.info("listening on http://%s:%d", web.host, port)
+    server = uvicorn.Server(_config(site, list(web.trusted_proxies), connection))
     thread = threading.Thread(target=server.run, args=([listener],), name="web", daemon=True)
     thread.start()
     return Serving(port, server, thread)
@@ -113,10 +121,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _config(app: App, connection: type[Connection]) -> uvicorn.Config:
-    proxies = list(app.settings.web.trusted_proxies)
+def _config(site: ASGIApp, proxies: list[str], connection: type[Connection]) -> uvicorn.Config:
     return uvicorn.Config(
-        create(app),
+        site,
         http=connection,
         ws="none",
         loop="asyncio",

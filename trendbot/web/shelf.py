@@ -33,8 +33,11 @@ _MAX_AGE = re.compile(rb"max-age=(\d{1,9})")
 _PACKABLE = re.compile(rb"text/|image/svg\+xml|application/([a-z.]+\+)?(json|xml)")
 _ENTITY_TAG = re.compile(rb'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _VARY = (b"vary", b"Accept-Encoding")
-# What a 304 must say again (RFC 9110 section 15.4.5); the server adds Date.
-_TOLD_AGAIN = (b"cache-control", b"content-location", b"etag", b"expires", b"vary")
+# What a 304 must say again (RFC 9110 section 15.4.5), and to whom; the server adds Date.
+_TOLD_AGAIN = (
+    *(b"cache-control", b"content-location", b"etag", b"expires", b"vary"),
+    b"access-control-allow-origin",
+)
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
