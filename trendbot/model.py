@@ -142,6 +142,18 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
+class Filed:
+    """A digest without its papers: where it stands in the archive, and how many it has."""
+
+    cadence: Cadence
+    date: Day
+    since: Day
+    until: Day
+    made_at: datetime
+    papers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """What the subscribers who get the same content asked for.
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from html import escape
 
 from trendbot import tex, text
-from trendbot.model import Cadence, Digest, RankedPaper, Segment, Tally, Taste
+from trendbot.model import Cadence, Digest, Filed, RankedPaper, Segment, Tally, Taste
 
 LONGEST_TITLE = 300
 LONGEST_ABSTRACT = 350
@@ -77,9 +77,9 @@ def outside(written: str) -> str:
     return text.clean(tex.readable(text.clean(written[: tex.LONGEST])))
 
 
-def byline(authors: Sequence[str]) -> str:
-    """The authors: all of them up to four, else "A, B, C and 12 others"."""
-    shown = authors if len(authors) <= MOST_AUTHORS else authors[: MOST_AUTHORS - 1]
+def byline(authors: Sequence[str], most: int = MOST_AUTHORS) -> str:
+    """The authors: all of them up to `most`, else "A, B, C and 12 others"."""
+    shown = authors if len(authors) <= most else authors[: most - 1]
     names = ", ".join(text.cut(outside(name), LONGEST_NAME) for name in shown)
     rest = len(authors) - len(shown)
     return f"{names} and {rest} others" if rest else names
@@ -87,7 +87,7 @@ def byline(authors: Sequence[str]) -> str:
 
 def counts(retweets: int, favorites: int) -> str:
     """For example "2,350 retweets · 1 favorite"."""
-    return f"{_many(retweets, 'retweet')} · {_many(favorites, 'favorite')}"
+    return f"{many(retweets, 'retweet')} · {many(favorites, 'favorite')}"
 
 
 def by_signal(signals: Mapping[str, Tally]) -> str:
@@ -98,23 +98,29 @@ def by_signal(signals: Mapping[str, Tally]) -> str:
     said = []
     for name in sorted(signals, key=lambda name: -_weight(signals[name]))[:MOST_SIGNALS]:
         tally = signals[name]
-        numbers = [] if name in _ONE_POST_PER_PAPER else [_many(tally.posts, "post")]
+        numbers = [] if name in _ONE_POST_PER_PAPER else [many(tally.posts, "post")]
         if len(signals) > 1:
             pairs = ((tally.retweets, "retweet"), (tally.favorites, "favorite"))
-            numbers += [_many(number, noun) for number, noun in pairs if number]
-        shown = SIGNAL_NAMES.get(name) or text.cut(text.clean(name), 40)
+            numbers += [many(number, noun) for number, noun in pairs if number]
+        shown = signal_name(name)
         said.append(f"{shown}: {', '.join(numbers)}" if numbers else shown)
     return "; ".join(said)
+
+
+def signal_name(name: str) -> str:
+    """What people call a signal: "Hugging Face"."""
+    return SIGNAL_NAMES.get(name) or text.cut(text.clean(name), 40)
 
 
 def links(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The links to show, each with its name; only whole http(s) addresses pass."""
     return tuple(
-        (name, given[key]) for key, name in _LINK_NAMES.items() if _is_link(given.get(key, ""))
+        (name, given[key]) for key, name in _LINK_NAMES.items() if is_link(given.get(key, ""))
     )
 
 
-def _is_link(url: str) -> bool:
+def is_link(url: str) -> bool:
+    """Whether this is a whole http(s) address that can stand in a mail or page as it is."""
     return len(escape(url)) <= _LONGEST_URL and _HTTP_URL.fullmatch(url) is not None
 
 
@@ -153,21 +159,21 @@ def greeting(taste: Taste, name: str, has_digest: bool = True) -> str:
     return f"You are subscribed to the {taste.cadence} digest of {name}. {latest}"
 
 
-def heading(digest: Digest) -> str:
+def heading(digest: Digest | Filed) -> str:
     """For example "Daily digest, Friday 20 November 2026"."""
     return f"{digest.cadence.capitalize()} digest, {period(digest)}"
 
 
-def period(digest: Digest) -> str:
+def period(digest: Digest | Filed) -> str:
     """The days of the digest: "Friday 20 November 2026", "14 to 20 November 2026"."""
     if digest.cadence is Cadence.MONTHLY:
         return f"{digest.date:%B %Y}"
     if digest.since == digest.until:
-        return f"{digest.date:%A} {_day(digest.date)}"
-    return f"{_short_of(digest.since, digest.until)} to {_day(digest.until)}"
+        return f"{digest.date:%A} {spelled(digest.date)}"
+    return f"{_short_of(digest.since, digest.until)} to {spelled(digest.until)}"
 
 
-def filed(digest: Digest) -> str:
+def filed(digest: Digest | Filed) -> str:
     """The date of the digest as short as it goes: "20 Nov 2026", "Nov 2026"."""
     month = f"{digest.date:%b %Y}"
     return month if digest.cadence is Cadence.MONTHLY else f"{digest.date.day} {month}"
@@ -176,21 +182,23 @@ def filed(digest: Digest) -> str:
 def moment(when: datetime) -> str:
     """For example "20 November 2026, 06:30 UTC"."""
     utc = when.astimezone(UTC)
-    return f"{_day(utc.date())}, {utc:%H:%M} UTC"
+    return f"{spelled(utc.date())}, {utc:%H:%M} UTC"
 
 
-def _day(day: date) -> str:
+def spelled(day: date) -> str:
+    """For example "20 November 2026"."""
     return f"{day.day} {day:%B %Y}"
 
 
 def _short_of(day: date, until: date) -> str:
     """`day` without the month and year it shares with `until`."""
     if day.year != until.year:
-        return _day(day)
+        return spelled(day)
     return f"{day.day}" if day.month == until.month else f"{day.day} {day:%B}"
 
 
-def _many(number: int, noun: str) -> str:
+def many(number: int, noun: str) -> str:
+    """For example "2,350 posts", "1 post"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from trendbot.model import Cadence, Paper, RankedPaper, Tally
+from trendbot.model import Cadence, Filed, Paper, RankedPaper, Tally
 from trendbot.store import archive, digests, papers
-from trendbot.store.archive import Appearance, Filed
+from trendbot.store.archive import Appearance, Listed
 
 DAY = date(2026, 11, 19)
 OLD = date(2025, 12, 31)
@@ -97,35 +97,36 @@ def test_the_years_that_have_a_digest(filled: Engine) -> None:
         assert archive.years(conn) == [2026, 2025]
 
 
-def test_appearances_tell_where_a_paper_stood(filled: Engine) -> None:
+def test_appearances_tell_where_a_paper_stood(filled: Engine, now: datetime) -> None:
     with filled.connect() as conn:
         known = archive.find_paper(conn, OWLS.id)
         assert known is not None
         assert archive.appearances(conn, known[0]) == [
-            Appearance(DAILY, DAY, 1, 9.5, 2, 7),
-            Appearance(WEEKLY, DAY, 2, 9.5, 2, 70),
-            Appearance(DAILY, OLD, 2, 9.5, 2, 7),
+            Appearance(DAILY, DAY, now, 1, 9.5, 2, 7),
+            Appearance(WEEKLY, DAY, now, 2, 9.5, 2, 70),
+            Appearance(DAILY, OLD, now, 2, 9.5, 2, 7),
         ]
 
 
-def test_a_category_shows_each_paper_once_as_it_stood_last(filled: Engine) -> None:
+def test_a_category_shows_each_paper_once_as_it_stood_last(filled: Engine, now: datetime) -> None:
+    entry = RankedPaper(1, OWLS, 9.5, 2, 7, {"x": Tally(1, 2, 7)})
+    listed = [Listed(DAILY, DAY, now, entry)]
     with filled.connect() as conn:
-        ((cadence, day, entry),) = archive.of_category(conn, "cs.LG", limit=10)
-        assert (cadence, day, entry.rank, entry.favorites) == (DAILY, DAY, 1, 7)
-        assert entry.paper == OWLS
-        assert archive.of_category(conn, "stat.ML", limit=10) == [(cadence, day, entry)]
+        assert archive.of_category(conn, "cs.LG", limit=10) == listed
+        assert archive.of_category(conn, "stat.ML", limit=10) == listed
         assert archive.of_category(conn, "cs.RO", limit=10) == []
 
 
 def test_an_archive_shows_all_its_categories_in_pages(filled: Engine) -> None:
     with filled.connect() as conn:
         shown = archive.of_category(conn, "cs", limit=10)
-        assert [(cadence, one.paper.title) for cadence, _, one in shown] == [
+        assert [(one.cadence, one.ranked.paper.title) for one in shown] == [
             (DAILY, "Owls"),
             (WEEKLY, "Moths"),
         ]
         assert archive.of_category(conn, "cs", limit=1, offset=1) == shown[1:]
-        assert [one.paper for *_, one in archive.of_category(conn, "hep-th", limit=9)] == [BATS]
+        (bats,) = archive.of_category(conn, "hep-th", limit=9)
+        assert bats.ranked.paper == BATS
         assert archive.of_category(conn, "c_", limit=9) == []
 
 

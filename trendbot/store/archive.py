@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, case, extract, func, or_, select, true
 
-from trendbot.model import Cadence, Digest, Paper, RankedPaper
+from trendbot.model import Cadence, Digest, Filed, Paper, RankedPaper
 from trendbot.store import digests as frozen
 from trendbot.store import papers
 from trendbot.store.schema import digest_papers, digests, paper_categories
@@ -14,27 +14,26 @@ from trendbot.store.schema import papers as papers_table
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
-    """A digest without its papers: where it stands in the archive, and how many it has."""
-
-    cadence: Cadence
-    date: Date
-    since: Date
-    until: Date
-    made_at: datetime
-    papers: int
-
-
-@dataclass(frozen=True, slots=True)
 class Appearance:
-    """One digest's entry of a paper."""
+    """Where a paper stood in a digest, and by which counts of which moment."""
 
     cadence: Cadence
     date: Date
+    counted_at: datetime
     rank: int
     score: float
     retweets: int
     favorites: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A digest's entry of a paper with all it says."""
+
+    cadence: Cadence
+    date: Date
+    counted_at: datetime
+    ranked: RankedPaper
 
 
 def latest(
@@ -110,8 +109,8 @@ def appearances(conn: Connection, paper_id: int) -> list[Appearance]:
     """The digests a paper was in, newest first."""
     entry = digest_papers.c
     rows = conn.execute(
-        select(digests.c.cadence, digests.c.date, entry.rank, entry.score)
-        .add_columns(entry.retweets, entry.favorites)
+        select(digests.c.cadence, digests.c.date, digests.c.counted_at)
+        .add_columns(entry.rank, entry.score, entry.retweets, entry.favorites)
         .join(digest_papers, entry.digest_id == digests.c.id)
         .where(entry.paper_id == paper_id)
         .order_by(digests.c.date.desc(), digests.c.id.desc())
@@ -119,9 +118,7 @@ def appearances(conn: Connection, paper_id: int) -> list[Appearance]:
     return [Appearance(Cadence(row.cadence), *row[1:]) for row in rows]
 
 
-def of_category(
-    conn: Connection, category: str, limit: int, offset: int = 0
-) -> list[tuple[Cadence, Date, RankedPaper]]:
+def of_category(conn: Connection, category: str, limit: int, offset: int = 0) -> list[Listed]:
     """The papers digests had in a category or a whole archive ("cs"), newest first.
 
     Each paper once, as it stood in the newest digest it was in, of several that day in the
@@ -140,7 +137,7 @@ def of_category(
     # Only the entries of the page are read whole: their papers are the bulk of the table.
     same = (placed.c.digest_id == entry.digest_id) & (placed.c.rank == entry.rank)
     rows = conn.execute(
-        select(digest_papers, digests.c.cadence, digests.c.date)
+        select(digest_papers, digests.c.cadence, digests.c.date, digests.c.counted_at)
         .join(placed, same)
         .join(digests, digests.c.id == entry.digest_id)
         .where(placed.c.place == 1)
@@ -148,7 +145,9 @@ def of_category(
         .limit(limit)
         .offset(offset)
     )
-    return [(Cadence(row.cadence), row.date, frozen.ranked(row)) for row in rows]
+    return [
+        Listed(Cadence(row.cadence), row.date, row.counted_at, frozen.ranked(row)) for row in rows
+    ]
 
 
 def categories(conn: Connection) -> dict[str, int]:
