@@ -29,8 +29,8 @@ def create(app: App, shelf_seconds: float = 5.0) -> FastAPI:
         lifespan=_lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # spans hold paths
         exception_handlers=HANDLERS,
-        # Outermost first. Only the last handler takes what nobody foresaw, outside of the
-        # framework, which would raise it again to the server's log.
+        # Outermost first. What nobody foresaw is answered here: the framework's own handler
+        # would raise it again, for the server to log with whatever it says.
         middleware=[
             Middleware(Prefix, views.root_of(app)),
             Middleware(Journal, app.telemetry.answered),
