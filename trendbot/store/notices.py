@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from trendbot.model import Cadence, Digest, Status
 from trendbot.notice_letters import Kind
@@ -32,7 +32,7 @@ class Notice:
 def queue(conn: Connection, kind: Kind, subscriber_id: int, now: datetime) -> bool:
     """Let a mail wait for the subscriber; False if one of the kind does, or there is nobody."""
     values = {"of_kind": kind, "of_subscriber": subscriber_id, "now": now}
-    return conn.execute(_queue(conn.dialect.name), values).rowcount == 1
+    return conn.execute(_queue(conn.dialect.name), values).first() is not None
 
 
 def claim(conn: Connection, now: datetime, until: datetime) -> Notice | None:
@@ -95,7 +95,7 @@ _TAKE = (
 
 
 @cache
-def _queue(dialect: str) -> "sqlite.Insert | postgresql.Insert":
+def _queue(dialect: str) -> ReturningInsert[int]:
     moment = bindparam("now", type_=notices.c.created_at.type)
     waiting = select(
         bindparam("of_kind", type_=notices.c.kind.type),
@@ -106,4 +106,4 @@ def _queue(dialect: str) -> "sqlite.Insert | postgresql.Insert":
     ).where(subscribers.c.id == bindparam("of_subscriber"), subscribers.c.status != Status.ERASED)
     columns = ["kind", "subscriber_id", "created_at", "next_at", "attempts"]
     insert = insert_for(dialect, notices).from_select(columns, waiting, include_defaults=False)
-    return insert.on_conflict_do_nothing()
+    return insert.on_conflict_do_nothing().returning(notices.c.id)

@@ -13,6 +13,10 @@ class Queue:
         self._guard = Lock()
         self._called: deque[Event] = deque()  # of who is here, in their order
 
+    def __len__(self) -> int:
+        """How many are here: one has its turn, the others wait."""
+        return len(self._called)
+
     @contextmanager
     def turn(self, patience: float) -> Iterator[None]:
         """Wait for one's turn and have it; who waited so many seconds goes on without."""
