@@ -258,19 +258,43 @@ def test_the_server_itself_keeps_no_log_of_who_asked_for_what(
     )
 
 
-def test_answers_are_sent_at_once_and_wait_for_no_reader_for_ever() -> None:
-    options: list[tuple[int, int]] = []
+def test_an_answer_is_sent_at_once() -> None:
+    """Without this option its body waits until the client has acknowledged its head."""
+    options: list[int] = []
 
     class Seen(Connection):
         def connection_made(self, transport: object) -> None:
             super().connection_made(transport)
             of = self.transport.get_extra_info("socket")
-            asked = (socket.TCP_NODELAY, socket.TCP_USER_TIMEOUT)
-            options.append(tuple(of.getsockopt(socket.IPPROTO_TCP, one) for one in asked))
+            options.append(of.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     with serving(kind=Seen) as it:
         ask(it, {})
-    assert options == [(1, 30_000)]
+    assert options == [1]
+
+
+def test_a_client_that_reads_nothing_does_not_hold_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.2)
+    lost = threading.Event()
+
+    class Watched(Connection):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await echo(scope, receive, send)
+        else:
+            await answer(b"x" * 20_000_000, send)
+
+    with serving(large, kind=Watched) as it, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", it.port))
+        connection.sendall(SMALL)
+        assert lost.wait(PATIENCE)
 
 
 class Held:

@@ -16,7 +16,7 @@ from trendbot.web.site import create
 
 HEAD_SECONDS = 15.0
 KEEP_ALIVE = 5  # seconds a connection may idle between two requests
-UNREAD_SECONDS = 30  # for a client that takes nothing of what was answered
+UNREAD_SECONDS = 30.0  # for a client that takes nothing of what was answered
 MOST_CONNECTIONS = 500  # well below the 1024 open files a process usually has
 MOST_PIPELINED = 16
 MOST_HEAD = 128 * 1024  # bytes of one that has no end; the guard is stricter with whole ones
@@ -116,7 +116,7 @@ def _listen(host: str, port: int) -> socket.socket:
     # for the client to acknowledge its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        milliseconds = UNREAD_SECONDS * 1000
+        milliseconds = int(UNREAD_SECONDS * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     return listener
 
