@@ -63,6 +63,12 @@ def is_normal(email: str) -> bool:
     return len(octets) <= LONGEST and octets.index(b"@") <= _LONGEST_LOCAL
 
 
+def masked(email: str) -> str:
+    """What its owner knows again and nobody else can write to: "a…@example.org"."""
+    local, at, domain = email.rpartition("@")
+    return f"{local[:1]}…{at}{domain}"
+
+
 def _is_plain(email: str) -> bool:
     """Whether what is beyond ASCII is seen, and is itself: letters, marks, digits, symbols.
 
