@@ -12,7 +12,7 @@ help: ## Say what there is to make
 demo: $(VENV)/.ready ## The whole job once, offline: sample papers, ranked, mailed into trendbot-demo/mail
 	$(BIN)/trendbot demo
 
-test: $(VENV)/.ready ## All tests, on SQLite and on a PostgreSQL they start by themselves
+test: $(VENV)/.browser ## All tests, on SQLite and a PostgreSQL of their own, in a Chromium
 	$(BIN)/python -m pytest
 
 soak: $(VENV)/.ready ## Kill trendbot 200 times on each database while it sends; counts the copies too many
@@ -41,4 +41,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trendbot needs Python 3.11 or newer; try: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# A Chromium that runs, for the tests of the pages.
+$(VENV)/.browser: $(VENV)/.ready
+	.ci/browser $(BIN)
 	touch $@

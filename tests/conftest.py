@@ -16,6 +16,8 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, make_url, text
 from trendbot.store.engine import connect, open_store
 from trendbot.store.schema import REVISION, metadata
 
+pytest_plugins = ("tests.browser.fixtures",)
+
 # The same examples every time, so that a run fails for what was changed and nothing else;
 # HYPOTHESIS_PROFILE=explore looks for new ones.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
