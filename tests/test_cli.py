@@ -178,6 +178,40 @@ def test_unsubscribing_a_stranger_fails_and_takes_nobody_off(trendbot: Command) 
     )
 
 
+def test_wishes_are_taken_down_shown_and_listed(trendbot: Command) -> None:
+    wishes = ("--hour", "7", "--timezone", "Europe/Berlin", "--topics", "CS.lg", "--cadence")
+    added = trendbot("subscribers", "add", "ada@example.org", "--confirmed", *wishes, "weekly")
+    assert added.out == "ada@example.org: active\n"
+    shown = trendbot("subscribers", "show", "ada@example.org", "--json").document
+    assert (shown["hour"], shown["timezone"]) == (7, "Europe/Berlin")
+    assert (shown["topics"], shown["cadence"]) == (["cs.LG"], "weekly")
+    listed = trendbot("subscribers", "list").out
+    assert listed == "ada@example.org  active  weekly  cs.LG  from 7:00 Europe/Berlin\n"
+    trendbot("subscribers", "add", "bo@example.org", "--confirmed", "--hour", "0")
+    assert "hour: 0\n" in trendbot("subscribers", "show", "bo@example.org").out
+    assert "fewer: -\n" in trendbot("subscribers", "show", "bo@example.org").out
+
+
+def test_who_is_erased_is_nowhere_and_no_list_brings_them_back(
+    trendbot: Command, home: Path
+) -> None:
+    for email in ("ada@example.org", "bo@example.org"):
+        trendbot("subscribers", "add", email, "--confirmed")
+    (home / "people.csv").write_text(trendbot("subscribers", "export").out)
+    gone = trendbot("unsubscribe", "--erase", "ada@example.org")
+    assert (gone.status, gone.out) == (0, "ada@example.org: erased\n")
+    failed(trendbot("unsubscribe", "--erase", "ada@example.org"), 1, "nobody was erased")
+    failed(trendbot("subscribers", "show", "ada@example.org"), 1, "no subscriber")
+    said = trendbot("subscribers", "import", "people.csv", "--confirmed")
+    assert said.out.splitlines() == [
+        "1 already known",
+        "1 erased at their own wish; they may sign up again themselves",
+    ]
+    (bo,) = trendbot("subscribers", "list", "--json").document
+    assert bo["email"] == "bo@example.org"
+    assert "ada" not in trendbot("subscribers", "export").out + trendbot("subscribers", "list").out
+
+
 def test_export_goes_back_in_and_respects_who_left(trendbot: Command, home: Path) -> None:
     for email in ("ada@example.org", "bo@example.org"):
         trendbot("subscribers", "add", email, "--confirmed", "--topics", "cs.LG")

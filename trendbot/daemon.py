@@ -107,31 +107,32 @@ def start_post(app: App, stopping: threading.Event) -> threading.Thread:
         refusal = None
         while not stopping.is_set():
             app.queued.clear()
-            if post_due(door, stopping.is_set):
-                app.queued.wait(POST_EVERY)
-                refusal = None
-            else:
+            sent = post_due(door, stopping.is_set)
+            if sent is None:  # whatever is queued meanwhile
                 refusal = rest(refusal)
                 stopping.wait(refusal.total_seconds())
+                continue
+            refusal = None if sent else refusal
+            app.queued.wait(POST_EVERY)
 
     thread = threading.Thread(target=post, name="post", daemon=True)
     thread.start()
     return thread
 
 
-def post_due(door: Doorway, stop: Callable[[], bool] = deliver.never) -> bool:
-    """Send the notices that are due; whether the mail server takes mails from us."""
+def post_due(door: Doorway, stop: Callable[[], bool] = deliver.never) -> int | None:
+    """Send the notices that are due; returns how many left, None if the server refuses us."""
     try:
-        notices.drain(door, stop)
+        return notices.drain(door, stop)
     except TransportError as error:
         # Servers quote whom a mail is for, and here that is who asked for it just now.
         log.error("no notices can be mailed: %s", _ADDRESS.sub("<address>", str(error)))
-        return False
+        return None
     except TrendbotError as error:
         log.error("%s", error)
     except SQLAlchemyError as error:
         log.error("%s", explain(error))
-    return True
+    return 0
 
 
 def deliver_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
