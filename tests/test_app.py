@@ -231,3 +231,11 @@ def test_no_connection_to_the_mail_server_outlives_the_app(
         app.close()
         server.wait_until_left()
     assert server.log[-1] == "QUIT"
+
+
+def test_a_dispatch_lives_in_the_schedules_time_zone(
+    engine: Engine, now: datetime, tmp_path: Path
+) -> None:
+    app = app_of(engine, now, tmp_path, schedule={"timezone": "Asia/Tokyo"})
+    assert str(app.dispatch().zone) == "Asia/Tokyo"
+    app.close()

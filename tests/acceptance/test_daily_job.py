@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from sqlalchemy import Engine, update
 
 from tests.acceptance.conftest import Trendbot
 from tests.smtpd import Smtpd
 from tests.upstream.server import Upstream
 from tests.upstream.world import World
+from trendbot.store.schema import subscribers
 
 READERS = ("ada@example.org", "grace@example.net", "kurt@example.com")
 
@@ -37,6 +39,27 @@ def part(message: EmailMessage, kind: str) -> str:
     body = message.get_body((kind,))
     assert body is not None
     return str(body.get_content())
+
+
+def test_the_job_keeps_the_readers_hours(trendbot: Trendbot, smtpd: Smtpd, engine: Engine) -> None:
+    trendbot.environment["TRENDBOT_SCHEDULE__TIMEZONE"] = "Asia/Tokyo"  # where it is 15:30
+    for reader in READERS:
+        trendbot("subscribers", "add", reader, "--confirmed")
+    with engine.begin() as conn:
+        of_ada, of_grace = (
+            update(subscribers).where(subscribers.c.email == name) for name in READERS[:2]
+        )
+        conn.execute(of_ada.values(hour=16))
+        conn.execute(of_grace.values(hour=7, timezone="Europe/Berlin"))  # where it is 07:30
+    out = trendbot("run", "--date", "2026-11-20")
+    assert "2 sent, 1 pending" in out
+    assert "1 wait for their reader's hour" in out
+    trendbot.moment = "2026-11-21T06:59+00:00"
+    trendbot("deliver")
+    assert set(smtpd.copies()) == set(READERS[1:])
+    trendbot.moment = "2026-11-21T07:00+00:00"
+    assert "3 sent" in trendbot("deliver")
+    assert smtpd.copies() == dict.fromkeys(READERS, 1)
 
 
 def test_the_job_from_listing_to_mailbox(

@@ -56,8 +56,9 @@ def test_it_mails_each_reader_at_their_hour(
         trendbot("subscribers", "add", reader, "--confirmed")
     ada, grace = READERS
     with engine.begin() as conn:
-        at_eight = update(subscribers).where(subscribers.c.email == ada)
-        conn.execute(at_eight.values(hour=8, timezone="Europe/Berlin"))
+        at_four = update(subscribers).where(subscribers.c.email == ada)
+        conn.execute(at_four.values(hour=16))
+    trendbot.environment["TRENDBOT_SCHEDULE__TIMEZONE"] = "Asia/Tokyo"  # where it is 15:30
     clock = trendbot.home / "clock"
     clock.write_text(trendbot.moment)
     trendbot.moment = "@clock"
