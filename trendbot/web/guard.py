@@ -11,7 +11,7 @@ framework's own kind costs more than a whole page from the shelf does:
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -206,11 +206,11 @@ class Guard:
         site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
         if site is not None:
             is_ours = site in (b"same-origin", b"none")
-        elif origin == b"null":
-            is_ours = not self._is_https
+        elif origin is None or origin == b"null":
+            is_ours = origin is None or not self._is_https
         else:
-            host = None if origin is None else origin.lower().partition(b"://")[2]
-            is_ours = host in (None, headers.get(b"host", b"").lower(), self._host)
+            host = origin.lower().partition(b"://")[2]
+            is_ours = host in (self._host, headers.get(b"host", self._host).lower())
         if not is_ours:
             raise HTTPException(403)
 
@@ -227,11 +227,10 @@ def _check_address(scope: Scope) -> None:
         raise HTTPException(400)
 
 
-def _announced(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def _announced(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Whether a body comes (RFC 9112 section 6.3); raises HTTPException for what is too long."""
-    fields, size, is_coming = 0, 0, False
+    size, is_coming = 0, False
     for name, value in headers:
-        fields += 1
         size += len(name) + len(value)
         if name == b"content-length":
             if not value.isdigit():
@@ -241,7 +240,7 @@ def _announced(headers: Iterable[tuple[bytes, bytes]]) -> bool:
             is_coming |= value != b"0"
         elif name == b"transfer-encoding":
             is_coming = True
-    if size > MOST_HEADERS or fields > MOST_FIELDS:
+    if size > MOST_HEADERS or len(headers) > MOST_FIELDS:
         raise HTTPException(431, headers=_CLOSE)
     return is_coming
 
