@@ -1,1 +1,1 @@
-"""A real browser for the tests: `chromium` finds it, `visitor` is who sits before it."""
+"""A real browser for the tests: `chromium` finds it, `window` looks at pages in it."""

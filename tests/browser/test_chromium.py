@@ -10,20 +10,20 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.fixtures import Running
-from tests.browser.visitor import Visitor
+from tests.browser.window import Window
 
 PAGE = """<!DOCTYPE html><html lang="en"><head><title>Owls</title></head>
 <body><main><h1>Owls</h1>{}</main></body></html>"""
 SITE = "http://127.0.0.1:9"
 
 
-def visitor(browser: Browser, body: str, *, javascript: bool = False) -> Visitor:
+def window(browser: Browser, body: str, *, javascript: bool = False) -> Window:
     """Somebody who looks at a page that no server sent."""
-    visitor = Visitor(browser, SITE, javascript=javascript)
+    window = Window(browser, SITE, javascript=javascript)
     answer = {"content_type": "text/html", "body": PAGE.format(body)}
-    visitor.page.route(f"{SITE}/**", lambda route: route.fulfill(**answer))
-    visitor.go("/")
-    return visitor
+    window.page.route(f"{SITE}/**", lambda route: route.fulfill(**answer))
+    window.go("/")
+    return window
 
 
 def test_a_browser_that_is_missing_is_told_in_one_line(tmp_path: Path) -> None:
@@ -50,17 +50,17 @@ def test_a_browser_that_is_missing_is_told_in_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_page_is_noticed(browser: Browser, body: str, complaint: str) -> None:
-    looking = visitor(browser, body)
+    looking = window(browser, body)
     with pytest.raises(AssertionError, match=complaint):
         looking.look("page")
 
 
 def test_a_good_page_is_good_without_script_and_with(browser: Browser) -> None:
     script = "<p>Hoo.</p><script>document.title = 'ran'; alert(1)</script>"
-    without = visitor(browser, script)
+    without = window(browser, script)
     without.look("page")
     assert without.page.title() == "Owls"
-    with_script = visitor(browser, script, javascript=True)
+    with_script = window(browser, script, javascript=True)
     assert with_script.page.title() == "ran"
     assert with_script.strange == ["dialog: 1"]
 

@@ -1,4 +1,4 @@
-"""Somebody with a browser: looks at pages as people do, and notes what should not happen."""
+"""A window of a browser: looks at pages as people do, and notes what should not happen."""
 
 import os
 from pathlib import Path
@@ -18,8 +18,8 @@ SCREENSHOTS = os.environ.get("TRENDBOT_SCREENSHOTS")
 _SECONDS = 1000.0
 
 
-class Visitor:
-    """One window on the site at `site`, "http://127.0.0.1:8080", without script unless told.
+class Window:
+    """A window on the site at `site`, "http://127.0.0.1:8080", without script unless told.
 
     `strange` holds what must never happen: requests to other hosts, dialogs, complaints of the
     browser, errors of scripts. `documents` holds the pages looked at, by name, as they were sent.
