@@ -127,6 +127,7 @@ def test_xml_gets_no_character_it_cannot_hold() -> None:
 def test_titles_are_not_read_as_markup() -> None:
     feed = of(digest(ranked(1, "Is <b>a</b> &lt; b?")))
     assert feed.items[0].summary == "Is <b>a</b> &lt; b?"
+    assert "<b>Is &lt;b&gt;a&lt;/b&gt; &amp;lt; b?</b>" in feed.items[0].html
     (entry,) = parsed(feed_forms.rss(feed)).entries
     assert unescape(entry.summary) == "Is <b>a</b> &lt; b?"
 

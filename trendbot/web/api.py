@@ -6,9 +6,9 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from trendbot import reports, subscribe, tastes
+from trendbot.model import Filed
 from trendbot.settings import Site
 from trendbot.store import archive, digests
-from trendbot.store.archive import Filed
 from trendbot.web import api_papers, daily_papers, docs, publish
 from trendbot.web.guard import client_key
 from trendbot.web.parameters import (
@@ -32,15 +32,13 @@ from trendbot.web.views import AppDep
 TAKEN = "If this address can get mail from us, one is on its way: follow the link in it."
 
 router = APIRouter()
-router.include_router(api_papers.router)
-router.include_router(daily_papers.router)
-router.include_router(docs.router)
 
 
 @router.get(
     "/api/digests",
     operation_id="listDigests",
     summary="The digests there are",
+    response_description="A page of the list.",
     tags=["Digests"],
     response_model=DigestList,
     responses=refusals(),
@@ -71,6 +69,7 @@ def list_digests(
     "/api/digests/{cadence}/{date}",
     operation_id="getDigest",
     summary="One digest",
+    response_description="The digest.",
     tags=["Digests"],
     response_model=DigestAnswer,
     responses=refusals([404]),
@@ -88,6 +87,7 @@ def get_digest(app: AppDep, cadence: CadenceName, date: Day) -> Response:
     "/api/subscribe",
     operation_id="subscribe",
     summary="Get the digest by mail",
+    response_description="Taken note of; the same for every address.",
     tags=["Mail"],
     status_code=202,
     response_model=SubscribeAnswer,
@@ -111,3 +111,7 @@ def _digest_line(filed: Filed, site: Site) -> dict[str, Any]:
         "papers": filed.papers,
         "url": f"{site.base_url}/api/digests/{filed.cadence}/{filed.date}",
     }
+
+
+for part in (daily_papers, api_papers, docs):  # in the order of the page
+    router.include_router(part.router)

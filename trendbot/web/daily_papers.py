@@ -36,22 +36,25 @@ _MONTH = r"^([0-9]{4}-[0-9]{2})?$"
     "/api/daily_papers",
     operation_id="listDailyPapers",
     summary="A digest in Hugging Face's field names",
+    response_description="The papers of the digest.",
     tags=["Digests"],
     response_model=list[DailyPaper],
     responses=refusals(),
 )
 def list_daily_papers(
     app: AppDep,
-    date: Annotated[OptionalDay, Query(description="Of this day, the daily one.")] = None,
+    date: Annotated[OptionalDay, Query(description="The daily digest of this day.")] = None,
     week: Annotated[
         str,
         Query(
-            pattern=_WEEK, description="Of this ISO week, the weekly one.", examples=["2026-W47"]
+            pattern=_WEEK, description="The weekly digest of this ISO week.", examples=["2026-W47"]
         ),
     ] = "",
     month: Annotated[
         str,
-        Query(pattern=_MONTH, description="Of this month, the monthly one.", examples=["2026-11"]),
+        Query(
+            pattern=_MONTH, description="The monthly digest of this month.", examples=["2026-11"]
+        ),
     ] = "",
     limit: Annotated[
         int, Query(ge=1, le=LONGEST_PAGE, description="How many papers a page has.")

@@ -5,7 +5,7 @@ Swagger UI and its kin need scripts from foreign hosts; this page needs none.
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 
 from trendbot import __version__, text
 from trendbot.web import publish
+from trendbot.web.parameters import refusals
 from trendbot.web.views import AppDep, page, root_of
 
 TAGS = {
@@ -28,6 +29,8 @@ _ABOUT = (
     "abstracts are as their authors wrote them, with TeX in them: clean them before you show them."
 )
 _MOST_NAMED = 10  # of the values a field may have
+
+Answer = tuple[str, str, str]  # status, what it means, document
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,18 +48,18 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing to ask, in words. `answers` are (status, what it means, document)."""
+    """One thing to ask, in words; its answers without those that all have in common."""
 
     id: str
     tag: str
     method: str
     path: str
     summary: str
-    about: str
+    about: Sequence[str]
     fields: Sequence[Field]
     takes: str
     example: str
-    answers: Sequence[tuple[str, str, str]]
+    answers: Sequence[Answer]
 
 
 @router.get("/openapi.json")
@@ -71,6 +74,11 @@ def docs(app: AppDep, request: Request) -> Response:
     site = app.settings.site
     schema = _schema(request.app, site.name, root_of(app))
     operations = list(_operations(schema, site.base_url))
+    documents = {
+        name: document
+        for name, document in sorted(schema["components"]["schemas"].items())
+        if "properties" in document
+    }
     return page(
         "docs.html",
         app=app,
@@ -80,11 +88,11 @@ def docs(app: AppDep, request: Request) -> Response:
             (tag, about, [one for one in operations if one.tag == tag])
             for tag, about in TAGS.items()
         ],
+        common=_answers({str(status): said for status, said in refusals().items()}),
         documents=[
-            (name, document.get("description", ""), _fields(document))
-            for name, document in sorted(schema["components"]["schemas"].items())
-            if "properties" in document
+            (name, one.get("description", ""), _fields(one)) for name, one in documents.items()
         ],
+        names=set(documents),
     )
 
 
@@ -113,14 +121,11 @@ def _operations(schema: Mapping[str, Any], base_url: str) -> Iterator[Operation]
                 method=method.upper(),
                 path=path,
                 summary=said["summary"],
-                about=said["description"],
+                about=said["description"].split("\n\n"),
                 fields=[_field(one["name"], one, one["required"]) for one in parameters],
                 takes=_kind(body["schema"]) if body else "",
                 example=_example(base_url + path, parameters, bool(body)),
-                answers=[
-                    (status, answer["description"], _answered(answer))
-                    for status, answer in sorted(said["responses"].items())
-                ],
+                answers=_answers(said["responses"], without=refusals()),
             )
 
 
@@ -140,7 +145,7 @@ def _field(name: str, said: Mapping[str, Any], is_required: bool) -> Field:
         _kind(schema),
         said.get("description", ""),
         is_required,
-        json.dumps(default) if default not in (None, "", []) else "",
+        str(default) if default not in (None, "", []) else "",
     )
 
 
@@ -161,8 +166,21 @@ def _kind(schema: Mapping[str, Any]) -> str:
     return f"{kind}, {' to '.join(limits)}" if len(limits) == 2 else kind
 
 
-def _answered(answer: Mapping[str, Any]) -> str:
-    return _kind(answer["content"]["application/json"]["schema"]) if "content" in answer else ""
+def _answers(
+    responses: Mapping[str, Mapping[str, Any]], without: Container[object] = ()
+) -> list[Answer]:
+    return [
+        (status, said["description"], _document(said))
+        for status, said in sorted(responses.items())
+        if int(status) not in without
+    ]
+
+
+def _document(answer: Mapping[str, Any]) -> str:
+    """What an answer holds, as OpenAPI says it or as FastAPI is told."""
+    if "model" in answer:
+        return str(answer["model"].__name__)
+    return _kind(answer["content"]["application/json"]["schema"])
 
 
 def _example(address: str, parameters: Sequence[Mapping[str, Any]], has_body: bool) -> str:
