@@ -16,6 +16,7 @@ LAYERS = (
             "addresses",
             "answers",
             "categories",
+            "chart",
             "compose",
             "due",
             "envelope",
@@ -27,6 +28,8 @@ LAYERS = (
         ),
         *(
             "links",
+            "months",
+            "pagewords",
             "ranking",
             "replies",
             "search_words",

@@ -111,6 +111,16 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """What was known of a paper at a moment: posts measured by then, the sums of their counts."""
+
+    at: datetime
+    posts: int
+    retweets: int
+    favorites: int
+
+
+@dataclass(frozen=True, slots=True)
 class RankedPaper:
     """A paper with its place in a ranking and the counts that put it there."""
 

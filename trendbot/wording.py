@@ -98,13 +98,18 @@ def by_signal(signals: Mapping[str, Tally]) -> str:
     said = []
     for name in sorted(signals, key=lambda name: -_weight(signals[name]))[:MOST_SIGNALS]:
         tally = signals[name]
-        numbers = [] if name in _ONE_POST_PER_PAPER else [many(tally.posts, "post")]
+        numbers = [posts(name, tally.posts)]
         if len(signals) > 1:
             pairs = ((tally.retweets, "retweet"), (tally.favorites, "favorite"))
             numbers += [many(number, noun) for number, noun in pairs if number]
-        shown = signal_name(name)
-        said.append(f"{shown}: {', '.join(numbers)}" if numbers else shown)
+        counted = ", ".join(filter(None, numbers))
+        said.append(f"{signal_name(name)}: {counted}" if counted else signal_name(name))
     return "; ".join(said)
+
+
+def posts(signal: str, number: int) -> str:
+    """For example "12 posts"; "" on a signal where that would tell nothing."""
+    return "" if signal in _ONE_POST_PER_PAPER else many(number, "post")
 
 
 def signal_name(name: str) -> str:

@@ -108,9 +108,9 @@ def test_appearances_tell_where_a_paper_stood(filled: Engine, now: datetime) -> 
         ]
 
 
-def test_a_category_shows_each_paper_once_as_it_stood_last(filled: Engine, now: datetime) -> None:
-    entry = RankedPaper(1, OWLS, 9.5, 2, 7, {"x": Tally(1, 2, 7)})
-    listed = [Listed(DAILY, DAY, now, entry)]
+def test_a_category_shows_each_paper_once_as_it_stood_first(filled: Engine, now: datetime) -> None:
+    entry = RankedPaper(2, OWLS, 9.5, 2, 7, {"x": Tally(1, 2, 7)})
+    listed = [Listed(DAILY, OLD, now, entry)]
     with filled.connect() as conn:
         assert archive.of_category(conn, "cs.LG", limit=10) == listed
         assert archive.of_category(conn, "stat.ML", limit=10) == listed
@@ -121,12 +121,12 @@ def test_an_archive_shows_all_its_categories_in_pages(filled: Engine) -> None:
     with filled.connect() as conn:
         shown = archive.of_category(conn, "cs", limit=10)
         assert [(one.cadence, one.ranked.paper.title) for one in shown] == [
-            (DAILY, "Owls"),
             (WEEKLY, "Moths"),
+            (DAILY, "Owls"),
         ]
         assert archive.of_category(conn, "cs", limit=1, offset=1) == shown[1:]
         (bats,) = archive.of_category(conn, "hep-th", limit=9)
-        assert bats.ranked.paper == BATS
+        assert (bats.cadence, bats.ranked.paper) == (DAILY, BATS)  # also in that day's monthly
         assert archive.of_category(conn, "c_", limit=9) == []
 
 

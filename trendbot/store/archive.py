@@ -121,13 +121,13 @@ def appearances(conn: Connection, paper_id: int) -> list[Appearance]:
 def of_category(conn: Connection, category: str, limit: int, offset: int = 0) -> list[Listed]:
     """The papers digests had in a category or a whole archive ("cs"), newest first.
 
-    Each paper once, as it stood in the newest digest it was in, of several that day in the
+    Each paper once, as it stood in the first digest it was in, of several that day in the
     daily one; primary or not.
     """
     mine = select(paper_categories.c.paper_id).where(_within(category))
     entry = digest_papers.c
-    newest_first = (digests.c.date.desc(), _DAILY_FIRST, digests.c.id.desc())
-    place = func.row_number().over(partition_by=entry.paper_id, order_by=newest_first)
+    oldest_first = (digests.c.date, _DAILY_FIRST)
+    place = func.row_number().over(partition_by=entry.paper_id, order_by=oldest_first)
     placed = (
         select(entry.digest_id, entry.rank, place.label("place"))
         .join(digests, digests.c.id == entry.digest_id)
@@ -141,7 +141,7 @@ def of_category(conn: Connection, category: str, limit: int, offset: int = 0) ->
         .join(placed, same)
         .join(digests, digests.c.id == entry.digest_id)
         .where(placed.c.place == 1)
-        .order_by(*newest_first, entry.rank)
+        .order_by(digests.c.date.desc(), _DAILY_FIRST, entry.rank)
         .limit(limit)
         .offset(offset)
     )

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
 from trendbot.app import App
-from trendbot.web import api, assets, feeds, ops, preferences, readers, views
+from trendbot.web import api, assets, feeds, ops, pages, preferences, readers, views
 from trendbot.web.failures import HANDLERS, unforeseen
 from trendbot.web.guard import Guard, Journal, Prefix, Shield
 from trendbot.web.shelf import Shelf
@@ -41,7 +41,7 @@ def create(app: App, shelf_seconds: float = 5.0) -> FastAPI:
         ],
     )
     site.state.trendbot = app
-    for part in (ops, assets, feeds, api, readers, preferences):
+    for part in (ops, assets, pages, feeds, api, readers, preferences):
         site.include_router(part.router)
     return site
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from trendbot import text
+from trendbot import text, wording
 from trendbot.app import App
 from trendbot.folders import folder
 from trendbot.web.assets import versioned
@@ -63,4 +63,6 @@ def _templates() -> Environment:
         auto_reload=False,
     )
     templates.globals["versioned"] = versioned
+    templates.filters["moment"] = wording.moment
+    templates.filters["spelled"] = wording.spelled
     return templates

@@ -1,0 +1,255 @@
+"""What pages say of papers and posts: clean, within bounds, and safe where it is HTML; pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from html import escape
+from urllib.parse import quote
+
+import nh3
+from markupsafe import Markup
+
+from trendbot import categories, chart, search_words, text, wording
+from trendbot.chart import Chart
+from trendbot.links import papers_in
+from trendbot.model import Digest, Paper, Point, Post, RankedPaper, Tally
+from trendbot.search_words import Words
+from trendbot.wording import Entry
+
+MOST_LINES = 12
+LONGEST_QUOTE = 1_000
+LONGEST_COMMENT = 500
+LONGEST_SNIPPET = 320
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_CLOSING = ".,;:!?)]}'*_~’”»"  # after an address, more likely of the sentence than of it
+_ARXIV_CLASS = re.compile(r"\.[A-Z]{2}(?=/)")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much of a list is shown: so many in full, the others as one line each."""
+
+    in_full: int
+    abstract: int
+
+
+# What the service is, as the front page says it: at a glance, and in one sentence.
+PURPOSE = (
+    "The papers people talk about, in your inbox.",
+    "New papers are counted by what is posted about them; those with the most retweets and "
+    "favorites come by mail, each day, week or month.",
+)
+
+# Tried in turn until the page is small enough; the last one is, whatever the papers are.
+ROOMS = (
+    Room(100, 600),
+    Room(100, 350),
+    Room(40, 350),
+    Room(20, 350),
+    Room(20, 220),
+    Room(10, 120),
+    Room(0, 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A category of a paper; one that arXiv does not have leads nowhere."""
+
+    id: str
+    name: str
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Teaser:
+    """A paper in a list: its words, the path of its page, its categories."""
+
+    entry: Entry
+    path: str
+    topics: tuple[Topic, ...]
+
+
+Pieces = list[tuple[str, bool]]  # of a text, each with whether it was searched for
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A paper that a search found, with what was searched for."""
+
+    path: str
+    title: Pieces
+    authors: Pieces
+    snippet: Pieces
+    topics: tuple[Topic, ...]
+    announced: date
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the counts of one signal grew; `rows` are so many of its moments, newest first."""
+
+    name: str
+    chart: Chart | None
+    posts: str
+    last: Point
+    counts: str
+    rows: tuple[Point, ...]
+    moments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """A post as it is quoted; `said` is safe HTML, "" where only its counts are known."""
+
+    said: Markup
+    author: str
+    signal: str
+    url: str
+    posted_at: datetime
+    counts: str
+    counted_at: datetime | None
+
+
+def teaser(ranked: RankedPaper, abstract: int = 350) -> Teaser:
+    """A paper of a list, its abstract's opening in at most so many characters."""
+    paper = ranked.paper
+    return Teaser(
+        wording.entry(ranked, abstract=abstract), paper_path(paper.key), topics(paper.categories)
+    )
+
+
+def paper_path(key: str) -> str:
+    """The path of our page about a paper, by its key; arXiv's go without "arxiv:"."""
+    return f"/papers/{quote(key.removeprefix('arxiv:'), safe='/:', errors='replace')}"
+
+
+def paper_named(asked: str) -> str:
+    """The one name under which a page of a paper is found: without version, or arXiv's old class.
+
+    "2106.06561v2" is 2106.06561, "math.GT/0309136" math/0309136; others stay what they are.
+    """
+    bare = asked.removeprefix("arxiv:")
+    key = papers_in(f"https://arxiv.org/abs/{bare}")
+    return _ARXIV_CLASS.sub("", key.removeprefix("arxiv:")) if key else asked
+
+
+def topics(given: Sequence[str]) -> tuple[Topic, ...]:
+    """The categories of a paper, at most five, with their names."""
+    return tuple(
+        Topic(shown, categories.name_of(one), categories.is_topic(one))
+        for one in given[: wording.MOST_CATEGORIES]
+        if (shown := wording.outside(one)[:20])
+    )
+
+
+def result(paper: Paper, words: Words) -> Result:
+    """A paper as search shows it: of its abstract the part that has the words."""
+    title = text.cut(wording.outside(paper.title), wording.LONGEST_TITLE) or paper.key
+    snippet = search_words.snippet(wording.outside(paper.abstract), words, LONGEST_SNIPPET)
+    return Result(
+        path=paper_path(paper.key),
+        title=search_words.highlights(title, words),
+        authors=search_words.highlights(wording.byline(paper.authors), words),
+        snippet=search_words.highlights(snippet, words),
+        topics=topics(paper.categories),
+        announced=paper.announced,
+    )
+
+
+def summary(paper: Paper) -> str:
+    """What a preview says of a paper: the opening of its abstract, else who wrote it."""
+    opening = text.opening(wording.outside(paper.abstract), 200)
+    return opening or wording.byline(paper.authors)
+
+
+def standing(history: Mapping[str, Sequence[Point]]) -> dict[str, Tally]:
+    """What each signal counts now, the leading one first."""
+    last = {signal: points[-1] for signal, points in history.items() if points}
+    leading = sorted(last, key=lambda name: (-last[name].retweets - last[name].favorites, name))
+    return {
+        name: Tally(last[name].posts, last[name].retweets, last[name].favorites) for name in leading
+    }
+
+
+def course(signal: str, points: Sequence[Point]) -> Course:
+    """What a page shows of how a paper's counts on a signal grew."""
+    return Course(
+        name=wording.signal_name(signal),
+        chart=chart.draw(signal, points),
+        posts=wording.posts(signal, points[-1].posts),
+        last=points[-1],
+        counts=wording.counts(points[-1].retweets, points[-1].favorites),
+        rows=tuple(reversed(chart.thinned(points, chart.MOST_ROWS))),
+        moments=len(points),
+    )
+
+
+def led(digest: Digest) -> str:
+    """What a preview says of a digest: the papers that lead."""
+    titles = (text.cut(wording.outside(one.paper.title), 90) for one in digest.papers[:3])
+    return text.cut(" · ".join(titles), 280) or "No paper was ranked."
+
+
+def quoted(posts: Sequence[Post], most: int) -> tuple[list[Quotation], int]:
+    """The posts that lead, best and then newest first, and how many more there are.
+
+    Totals that archives printed are no posts; those whose counts are not known come last.
+    """
+    real = [post for post in posts if post.listed_on is None]
+    leading = sorted(real, key=_precedence)
+    return [_quoted(post) for post in leading[:most]], max(len(real) - most, 0)
+
+
+def _precedence(post: Post) -> tuple[bool, int, float, str]:
+    total = post.reading.retweets + post.reading.favorites if post.reading else 0
+    return post.reading is None, -total, -post.posted_at.timestamp(), post.id
+
+
+def _quoted(post: Post) -> Quotation:
+    reading = post.reading
+    return Quotation(
+        said=quotation(post.text),
+        author=text.cut(text.clean(post.author), wording.LONGEST_NAME),
+        signal=wording.signal_name(post.signal),
+        url=post.url if wording.is_link(post.url) else "",
+        posted_at=post.posted_at,
+        counts=wording.counts(reading.retweets, reading.favorites) if reading else "",
+        counted_at=reading.taken_at if reading else None,
+    )
+
+
+def quotation(written: str) -> Markup:
+    """A post's text as HTML that can do nothing but be read and lead elsewhere.
+
+    Everything is escaped, lines stay lines, whole http(s) addresses become links that vouch
+    for nothing; nh3 has the last word. At most twelve lines and 1,000 characters.
+    """
+    lines = [text.clean(line) for line in text.cut(written.strip(), LONGEST_QUOTE).splitlines()]
+    kept = [line for line in lines if line][:MOST_LINES]
+    return Markup(  # noqa: S704  # nh3 cleaned it
+        nh3.clean(
+            "<br>".join(map(_linked, kept)),
+            tags={"a", "bdi", "br"},
+            attributes={"a": {"href"}},
+            url_schemes={"http", "https"},
+            link_rel="nofollow noopener ugc",
+        )
+    )
+
+
+def _linked(line: str) -> str:
+    """The line escaped, its addresses as links."""
+    pieces, done = [], 0
+    for found in _ADDRESS.finditer(line):
+        url = found[0].rstrip(_CLOSING)
+        if wording.is_link(url):
+            shown = escape(url)
+            pieces += [
+                escape(line[done : found.start()]),
+                f'<a href="{shown}"><bdi>{shown}</bdi></a>',
+            ]
+            done = found.start() + len(url)
+    return "".join([*pieces, escape(line[done:])])
