@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 
 from trendbot import tastes
 from trendbot.errors import TasteError
@@ -104,9 +105,9 @@ class Wishes:
         )
 
     @classmethod
-    def of(cls, subscriber: Subscriber) -> "Wishes":
-        """What a form shows of a subscriber, whose address stays out of it."""
-        paused = subscriber.paused_until
+    def of(cls, subscriber: Subscriber, today: date) -> "Wishes":
+        """What a form shows of a subscriber: not the address, nor a pause that is over."""
+        until = subscriber.paused_until
         return cls(
             "",
             subscriber.cadence,
@@ -114,7 +115,7 @@ class Wishes:
             subscriber.fewer,
             "" if subscriber.hour is None else str(subscriber.hour),
             subscriber.timezone,
-            "" if paused is None else paused.isoformat(),
+            until.isoformat() if until is not None and until > today else "",
         )
 
     def taste(self) -> Taste:

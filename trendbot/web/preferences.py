@@ -5,7 +5,7 @@ erasure, takes a fresh mail: a digest may have been forwarded.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -29,7 +29,7 @@ _ASKED = {"export": subscribe.ask_export, "erase": subscribe.ask_erase}
 def show(app: AppDep, token: str) -> HTMLResponse:
     """Show what is set."""
     subscriber = subscribe.preferences(app.doorway(), token)
-    return _form(app, subscriber, Wishes.of(subscriber), _NOWHERE)
+    return _form(app, subscriber, Wishes.of(subscriber, _today(app)), _NOWHERE)
 
 
 @router.post("/preferences/{token}")
@@ -47,7 +47,7 @@ def change(app: AppDep, token: str, sent: FieldsDep) -> HTMLResponse:
         saved = subscribe.prefer(door, token, wishes.taste(), wishes.pause())
     except TasteError as error:
         return _form(app, subscriber, wishes, findings, 422, {error.field: str(error)})
-    return _form(app, saved, Wishes.of(saved), _NOWHERE, is_saved=True)
+    return _form(app, saved, Wishes.of(saved, _today(app)), _NOWHERE, is_saved=True)
 
 
 def _findings(sent: Fields) -> tuple[Finding, Finding]:
@@ -82,7 +82,7 @@ def _form(
 def _about(app: App, subscriber: Subscriber) -> dict[str, object]:
     """How things are with a subscriber, and from when to when mail can be paused."""
     mail = app.settings.mail
-    today = app.now().astimezone(app.settings.schedule.zone).date()
+    today = _today(app)
     until = subscriber.paused_until
     return {
         "address": addresses.masked(subscriber.email),
@@ -92,6 +92,10 @@ def _about(app: App, subscriber: Subscriber) -> dict[str, object]:
         "last_day": today + LONGEST_PAUSE,
         "operator": compose.envelope_sender(mail.reply_to or mail.sender),
     }
+
+
+def _today(app: App) -> date:
+    return app.now().astimezone(app.settings.schedule.zone).date()
 
 
 @router.get("/export/{token}")
