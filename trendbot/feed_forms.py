@@ -27,6 +27,7 @@ from trendbot import compose, text, wording
 from trendbot.categories import name_of
 from trendbot.folders import folder
 from trendbot.model import Cadence, Digest, RankedPaper, Segment
+from trendbot.pagewords import paper_path
 from trendbot.settings import Site
 
 MOST_ITEMS = 10
@@ -103,9 +104,8 @@ def tag_uri(site: Site, date: str, name: str) -> str:
 
 
 def paper_url(key: str, site: Site) -> str:
-    """The address of our page about a paper, by its key; arXiv's go without "arxiv:"."""
-    name = key.removeprefix("arxiv:")
-    return f"{site.base_url}/papers/{quote(name, safe='/:', errors='replace')}"
+    """The address of our page about a paper, by its key."""
+    return f"{site.base_url}{paper_path(key)}"
 
 
 def atom(feed: Feed) -> bytes:

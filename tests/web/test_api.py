@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,10 @@ def test_a_digest_is_the_document_of_the_command_line(app: App, client: TestClie
         ("/api/daily_papers?week=47", 422, "week"),
         ("/api/daily_papers?month=Nov", 422, "month"),
         ("/api/digests?page=%00", 400, None),
+        ("/api/papers/2611.99999", 404, None),
+        ("/api/papers/", 404, None),
+        ("/api/papers/%F0%9F%A6%89/%ED%A0%80", 404, None),
+        ("/api/papers/" + 300 * "9", 404, None),
         ("/api/nothing", 404, None),
     ],
 )
@@ -180,6 +185,55 @@ def test_what_cannot_be_answered_is_refused_by_name(
     client: TestClient, path: str, status: int, field: str | None
 ) -> None:
     assert refused(client, path, status)["field"] == field
+
+
+def test_a_paper_with_all_that_is_known_of_it(app: App, client: TestClient) -> None:
+    freeze(app, DAY, OWLS)
+    freeze(
+        app, DAY, replace(MOTHS, rank=1), replace(OWLS, rank=2, score=9.5), cadence=Cadence.WEEKLY
+    )
+    store(app, post(1, OWLS), post(2, OWLS), post(2, OWLS, taken_at=MADE), post(3, MOTHS))
+    found = told(client, "/api/papers/2611.00001", schemas.PaperAnswer)
+    line = told(client, "/api/search?q=owls", PAPERS)["papers"][0]
+    assert {name: found[name] for name in line} == line
+    assert found["comments"] == "12 pages"
+    assert found["counts"] == {"x": {"posts": 2, "retweets": 3, "favorites": 6}}
+    counts = {"posts": 2, "retweets": 3, "favorites": 6}
+    assert found["history"] == {
+        "x": [
+            {"at": "2026-11-21T05:50:00+00:00", **counts},
+            {"at": "2026-11-21T06:30:00+00:00", **counts},
+        ]
+    }
+    weekly, daily = found["digests"]
+    assert daily == {
+        "date": "2026-11-20",
+        "cadence": "daily",
+        "rank": 1,
+        "score": 12,
+        "retweets": 10,
+        "favorites": 2,
+        "url": f"{ROOT}/api/digests/daily/2026-11-20",
+    }
+    assert (weekly["cadence"], weekly["rank"], weekly["score"]) == ("weekly", 2, 9.5)
+    assert [one["id"] for one in found["posts"]] == ["1", "2"]  # the newest first
+    assert found["posts"][1]["reading"]["taken_at"] == "2026-11-21T06:30:00+00:00"
+
+
+def test_a_paper_nobody_posted_about(app: App, client: TestClient) -> None:
+    store_papers(app, ranked(1, id="math/0309136"), ranked(2, source="bio", id="10.1101/1"))
+    found = told(client, "/api/papers/math/0309136", schemas.PaperAnswer)
+    assert (found["counts"], found["history"], found["digests"], found["posts"]) == ({}, {}, [], [])
+    assert found["url"] == f"{ROOT}/api/papers/math/0309136"
+    other = told(client, "/api/papers/bio:10.1101/1", schemas.PaperAnswer)
+    assert other["page"] == f"{ROOT}/papers/bio:10.1101/1"
+
+
+def test_of_many_posts_the_newest_are_told(app: App, client: TestClient) -> None:
+    store_papers(app, OWLS)
+    store(app, *(post(number, OWLS) for number in range(1, 503)))
+    found = told(client, "/api/papers/2611.00001", schemas.PaperAnswer)
+    assert [one["id"] for one in found["posts"]] == [str(number) for number in range(1, 501)]
 
 
 def test_papers_are_found_by_their_words(app: App, client: TestClient) -> None:

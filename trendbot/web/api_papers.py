@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+from sqlalchemy import Connection
 
-from trendbot import categories, feed_forms, search_words
+from trendbot import categories, feed_forms, reports, search_words
 from trendbot.model import Paper
 from trendbot.settings import Site
-from trendbot.store import search
+from trendbot.store import archive, history, posts, search
+from trendbot.store.archive import Appearance
 from trendbot.web import publish
 from trendbot.web.parameters import (
     NO_NUL,
@@ -18,16 +20,47 @@ from trendbot.web.parameters import (
     paging,
     refusals,
 )
-from trendbot.web.schemas import PaperList
+from trendbot.web.schemas import PaperAnswer, PaperList
 from trendbot.web.views import AppDep
 
+MOST_POSTS = 500  # of a paper, the newest
+
 router = APIRouter()
+
+
+@router.get(
+    "/api/papers/{id:path}",
+    operation_id="getPaper",
+    summary="One paper",
+    response_description="The paper.",
+    tags=["Papers"],
+    response_model=PaperAnswer,
+    responses=refusals([404]),
+)
+def get_paper(
+    app: AppDep,
+    id: Annotated[
+        str,
+        Path(
+            pattern=NO_NUL,
+            description="Its arXiv id, or source:id for others.",
+            examples=["2611.00017"],
+        ),
+    ],
+) -> Response:
+    """What is known of it: counts over time, the digests it was in, the newest posts."""
+    with app.engine.connect() as conn:
+        found = archive.find_paper(conn, id)
+        if found is None:
+            raise HTTPException(404, "this paper is not known here")
+        return publish.json_answer(_paper_document(conn, *found, app.settings.site))
 
 
 @router.get(
     "/api/search",
     operation_id="searchPapers",
     summary="Papers by their words",
+    response_description="A page of what was found.",
     tags=["Papers"],
     response_model=PaperList,
     responses=refusals(),
@@ -76,4 +109,44 @@ def _paper_line(paper: Paper, site: Site) -> dict[str, Any]:
         "links": dict(paper.links),
         "page": page,
         "url": f"{site.base_url}/api{page.removeprefix(site.base_url)}",
+    }
+
+
+def _paper_document(conn: Connection, paper_id: int, paper: Paper, site: Site) -> dict[str, Any]:
+    points = {
+        signal: [
+            {
+                "at": point.at.isoformat(),
+                "posts": point.posts,
+                "retweets": point.retweets,
+                "favorites": point.favorites,
+            }
+            for point in found
+        ]
+        for signal, found in history.counts(conn, paper_id).items()
+    }
+    newest = sorted(posts.of_paper(conn, paper_id, None), key=lambda post: post.posted_at)
+    return {
+        **_paper_line(paper, site),
+        "comments": paper.comments,
+        "counts": {
+            signal: {name: found[-1][name] for name in ("posts", "retweets", "favorites")}
+            for signal, found in points.items()
+            if found
+        },
+        "history": points,
+        "digests": [_appearance(one, site) for one in archive.appearances(conn, paper_id)],
+        "posts": [reports.post_document(post) for post in newest[: -MOST_POSTS - 1 : -1]],
+    }
+
+
+def _appearance(one: Appearance, site: Site) -> dict[str, Any]:
+    return {
+        "date": one.date.isoformat(),
+        "cadence": one.cadence,
+        "rank": one.rank,
+        "score": reports.number(one.score),
+        "retweets": one.retweets,
+        "favorites": one.favorites,
+        "url": f"{site.base_url}/api/digests/{one.cadence}/{one.date}",
     }
