@@ -103,7 +103,7 @@ async def _unwanted(*_: object) -> None:
 unwanted: Any = _unwanted
 
 
-@pytest.mark.parametrize("length", ["65537", "999999999999999999999999", "-1", "1e3", "", " 1"])
+@pytest.mark.parametrize("length", ["65537", "9" * 5_000, "-1", "1e3", "", " 1"])
 def test_what_is_announced_too_large_is_not_even_read(length: str) -> None:
     async def act() -> int:
         with pytest.raises(HTTPException) as refused:

@@ -155,7 +155,10 @@ def test_a_head_may_come_in_pieces_and_others_after_it() -> None:
 
 
 def test_a_head_without_end_is_cut_off() -> None:
-    with serving() as it, dial(it) as connection:
+    class Patient(Connection):
+        head_seconds = 2 * PATIENCE
+
+    with serving(kind=Patient) as it, dial(it) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX-Long: ")
         try:
             for _ in range(100 * MOST_HEAD // 65536):
