@@ -33,6 +33,7 @@ from trendbot.model import Cadence, DeliveryState, Status, Subscriber, Taste
 from trendbot.notice_letters import Kind
 from trendbot.store import erasure, limits, subscribers
 from trendbot.store import notices as waiting
+from trendbot.store.engine import begin_lightly
 from trendbot.text import clean
 
 CONFIRM_WITHIN = timedelta(hours=48)
@@ -70,9 +71,10 @@ def ask(door: Doorway, email: str, taste: Taste, client: str) -> None:
     address, now = addresses.normalise(email), door.now()
     barred = [address.key, *door.erased_keys(address.key)]
     rates = _rates(door, address, client)
-    with door.engine.begin() as conn:
+    with begin_lightly(door.engine) as conn:  # all who ask wait here for each other
         if not _may_ask(conn, rates, now):
             return
+    with door.engine.begin() as conn:
         asked = subscribers.ask(
             conn, address.email, address.key, barred, taste, now - CONFIRM_PAUSE, now
         )

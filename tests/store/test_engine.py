@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Thread
 
 import psycopg
 import pytest
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Timeout
 from trendbot.errors import SettingsError, StoreError
 from trendbot.store.engine import (
     alembic_config,
+    begin_lightly,
     connect,
     current,
     explain,
@@ -393,3 +394,54 @@ def test_an_error_of_sqlalchemy_itself_is_told() -> None:
 def test_a_frozen_process_cannot_keep_its_locks(postgresql: Engine) -> None:
     with postgresql.connect() as conn:
         assert conn.scalar(text("SHOW idle_in_transaction_session_timeout")) == "5min"
+
+
+def test_what_is_written_lightly_is_written_and_what_fails_is_not(engine: Engine) -> None:
+    def count() -> object:
+        with engine.connect() as conn:
+            return conn.scalar(text("SELECT count(*) FROM pace"))
+
+    insert = text("INSERT INTO pace (id, free_at, minutes) VALUES (:id, :at, '{}')")
+    at = "2026-11-20 07:00:00.000000"
+    with begin_lightly(engine) as conn:
+        conn.execute(insert, {"id": 1, "at": at})
+    assert count() == 1
+    both = [{"id": 2, "at": at}, {"id": 1, "at": at}]
+    with pytest.raises(IntegrityError), begin_lightly(engine) as conn:
+        conn.execute(insert, both)
+    assert count() == 1
+
+
+def test_who_writes_after_something_light_waits_for_the_disk(engine: Engine) -> None:
+    is_sqlite = engine.dialect.name == "sqlite"
+    setting = text("PRAGMA synchronous" if is_sqlite else "SHOW synchronous_commit")
+    with engine.begin() as conn:
+        usual = conn.scalar(setting)
+    with begin_lightly(engine) as conn:
+        assert conn.scalar(setting) == (1 if is_sqlite else "off")
+    with engine.begin() as conn:
+        assert conn.scalar(setting) == usual
+    assert not is_sqlite or usual == 2
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_threads_that_write_sqlite_take_turns(engine: Engine) -> None:
+    """Without a queue some of them wait for seconds, as SQLite asks again by the clock."""
+    began: list[int] = []
+
+    def write(number: int) -> None:
+        with engine.begin() as conn:
+            began.append(number)
+            conn.execute(text("SELECT 1"))
+
+    waiting = engine._queue  # type: ignore[attr-defined]
+    threads = []
+    with engine.begin():
+        for number in range(12):
+            threads.append(Thread(target=write, args=(number,)))
+            threads[-1].start()
+            while len(waiting) < number + 2:
+                pass
+    for thread in threads:
+        thread.join(timeout=60)
+    assert began == list(range(12))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from trendbot.store.engine import insert_for
@@ -22,12 +22,14 @@ def take(conn: Connection, rates: Mapping[str, int], now: datetime) -> dict[str,
     """Take one from the bucket of each key, which holds `rate` and gets as many an hour.
 
     A rate of 0 is no limit. Returns which keys had none left, and how long to wait for each:
-    whoever wants all or nothing rolls back. Holds the rows until the transaction ends, taken
-    in the order of the keys, so that two never wait for each other in a circle.
+    whoever wants all or nothing rolls back. All who take wait for each other until the
+    transaction ends, so it should be short (`begin_lightly`).
     """
-    wanted = {key: _HOUR / rates[key] for key in sorted(rates) if rates[key]}
+    wanted = {key: _HOUR / rates[key] for key in rates if rates[key]}
     if not wanted:
         return {}
+    if conn.dialect.name == "postgresql":
+        conn.execute(_QUEUE_UP)
     rows = [{"key": key, "full_at": now} for key in wanted]
     held = {row.key: row.full_at for row in conn.execute(_lock(conn.dialect.name), rows)}
     full_at = {key: max(held[key], now) + cost for key, cost in wanted.items()}
@@ -53,6 +55,9 @@ def prune(conn: Connection, now: datetime) -> None:
     conn.execute(delete(limits).where(limits.c.key.in_(full)))
 
 
+# Who meets others at a row that all take begins anew each time one of them changed it, and may
+# wait for seconds; an advisory lock is given in the order in which it was asked for.
+_QUEUE_UP = select(func.pg_advisory_xact_lock(7_236_174))
 _FILL = (
     update(limits).where(limits.c.key == bindparam("of_key")).values(full_at=bindparam("moment"))
 )
