@@ -40,7 +40,7 @@ class Troubled:
         self.app = app
         self.error: Exception = RuntimeError("nothing was said")
         site = create(app, shelf_seconds=0)
-        for path in ("/trouble", "/api/trouble", "/confirm/{token}"):
+        for path in ("/trouble", "/api/trouble", "/confirm/{token}/trouble"):
             site.api_route(path, methods=["GET"])(self.fail)
         site.post("/fields/{number}")(self.take)
         site.post("/api/fields/{number}")(self.take)
@@ -119,12 +119,12 @@ def test_what_nobody_foresaw_is_in_the_log_without_the_token(
     troubled: Troubled, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
     troubled.error = RuntimeError(f"cannot do {TOKEN}")
-    answer = troubled.client.request(method, f"/confirm/{TOKEN}")
+    answer = troubled.client.request(method, f"/confirm/{TOKEN}/trouble")
     assert answer.status_code == 500
     (record,) = [r for r in caplog.records if r.levelno >= logging.ERROR]
     assert record.name == "trendbot.web.failures"
     said = record.getMessage()
-    assert said.startswith(f"{method} /confirm/{{token}} failed\nTraceback")
+    assert said.startswith(f"{method} /confirm/{{token}}/trouble failed\nTraceback")
     assert "RuntimeError: cannot do (token)" in said
     assert TOKEN not in said
 
@@ -133,7 +133,7 @@ def test_a_short_word_in_place_of_a_token_does_not_spoil_the_traceback(
     troubled: Troubled, caplog: pytest.LogCaptureFixture
 ) -> None:
     troubled.error = RuntimeError("a cat sat")
-    troubled.client.get("/confirm/a")
+    troubled.client.get("/confirm/a/trouble")
     assert "RuntimeError: a cat sat" in caplog.text
 
 
