@@ -13,7 +13,7 @@ from markupsafe import Markup
 from trendbot import categories, chart, search_words, text, wording
 from trendbot.chart import Chart
 from trendbot.links import papers_in
-from trendbot.model import Digest, Paper, Point, Post, RankedPaper, Tally
+from trendbot.model import Cadence, Digest, Paper, Point, Post, RankedPaper, Tally
 from trendbot.search_words import Words
 from trendbot.wording import Entry
 
@@ -29,10 +29,14 @@ _ARXIV_CLASS = re.compile(r"\.[A-Z]{2}(?=/)")
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much of a list is shown: so many in full, the others as one line each."""
+    """How much of a list is shown: so many in full, the others as one line each.
+
+    `abstract` and `title` are the most characters of either.
+    """
 
     in_full: int
     abstract: int
+    title: int
 
 
 # What the service is, as the front page says it: at a glance, and in one sentence.
@@ -44,13 +48,13 @@ PURPOSE = (
 
 # Tried in turn until the page is small enough; the last one is, whatever the papers are.
 ROOMS = (
-    Room(100, 600),
-    Room(100, 350),
-    Room(40, 350),
-    Room(20, 350),
-    Room(20, 220),
-    Room(10, 120),
-    Room(0, 0),
+    Room(100, 600, wording.LONGEST_TITLE),
+    Room(100, 350, wording.LONGEST_TITLE),
+    Room(40, 350, wording.LONGEST_TITLE),
+    Room(20, 350, wording.LONGEST_TITLE),
+    Room(20, 220, 200),
+    Room(10, 120, 120),
+    Room(0, 0, 60),
 )
 
 
@@ -113,12 +117,11 @@ class Quotation:
     counted_at: datetime | None
 
 
-def teaser(ranked: RankedPaper, abstract: int = 350) -> Teaser:
-    """A paper of a list, its abstract's opening in at most so many characters."""
+def teaser(ranked: RankedPaper, room: Room, is_brief: bool = False) -> Teaser:
+    """A paper of a list, with its title and the opening of its abstract as there is room."""
     paper = ranked.paper
-    return Teaser(
-        wording.entry(ranked, abstract=abstract), paper_path(paper.key), topics(paper.categories)
-    )
+    entry = wording.entry(ranked, room.title, 0 if is_brief else room.abstract)
+    return Teaser(entry, paper_path(paper.key), topics(paper.categories))
 
 
 def paper_path(key: str) -> str:
@@ -185,6 +188,13 @@ def course(signal: str, points: Sequence[Point]) -> Course:
         rows=tuple(reversed(chart.thinned(points, chart.MOST_ROWS))),
         moments=len(points),
     )
+
+
+def dated(cadence: Cadence, day: date) -> str:
+    """A digest by its date alone: "20 November 2026", "week to 20 November 2026", a month."""
+    if cadence is Cadence.MONTHLY:
+        return f"{day:%B %Y}"
+    return f"{'week to ' if cadence is Cadence.WEEKLY else ''}{wording.spelled(day)}"
 
 
 def led(digest: Digest) -> str:

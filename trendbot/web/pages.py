@@ -64,6 +64,8 @@ def digest(app: AppDep, cadence: str, day: str) -> HTMLResponse:
     said: dict[str, Any] = {
         "before": before,
         "after": after,
+        "before_named": before and pagewords.dated(Cadence(cadence), before),
+        "after_named": after and pagewords.dated(Cadence(cadence), after),
         "path": f"/digests/{cadence}/{when}",
         "feeds": [(cadence, f"{cadence.capitalize()} digest")],
     }
@@ -170,7 +172,7 @@ def category(app: AppDep, topic: str, page_number: PageNumber = 1) -> HTMLRespon
     }
 
     def show(room: Room) -> HTMLResponse:
-        papers = [(one, pagewords.teaser(one.ranked, room.abstract)) for one in listed[:PER_PAGE]]
+        papers = [(one, pagewords.teaser(one.ranked, room)) for one in listed[:PER_PAGE]]
         return page("category.html", app=app, public=True, **said, papers=papers)
 
     return _fitting(show)
@@ -188,8 +190,8 @@ def _with_papers(app: App, template: str, found: Digest, said: dict[str, Any]) -
     }
 
     def show(room: Room) -> HTMLResponse:
-        full = [pagewords.teaser(one, room.abstract) for one in found.papers[: room.in_full]]
-        brief = [pagewords.teaser(one, 0) for one in found.papers[room.in_full :]]
+        full = [pagewords.teaser(one, room) for one in found.papers[: room.in_full]]
+        brief = [pagewords.teaser(one, room, is_brief=True) for one in found.papers[room.in_full :]]
         return page(template, app=app, public=True, **told, full=full, brief=brief)
 
     return _fitting(show)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from trendbot import categories, pagewords, search_words
+from trendbot import categories, pagewords, search_words, text
 from trendbot.store import search
 from trendbot.store.search import Found
 from trendbot.web.views import AppDep, page
@@ -47,7 +47,7 @@ def results(
     number: Annotated[int, Query(alias="page", ge=1, le=LAST_PAGE)] = 1,
 ) -> HTMLResponse:
     """The form with what was typed, and the papers found, the best first."""
-    typed = Typed(q.strip()[:LONGEST], category, since.strip(), until.strip())
+    typed = Typed(text.clean(q)[:LONGEST], category, since.strip(), until.strip())
     query, wrong = read(typed)
     found = Found([], 0, capped=False)
     if query and not wrong:
