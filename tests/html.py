@@ -17,8 +17,9 @@ NEWER = (
     # Its advice of then; all browsers have had both for years.
     r"The “date” input type is not supported in all browsers\..*",
     # Properties that became standards later, or that it never learnt.
-    r"CSS: .*Property “(color-scheme|text-wrap)” doesn't exist\.",
+    r"CSS: .*Property “(color-scheme|text-wrap|(padding|border)-inline-start)” doesn't exist\.",
     r"CSS: .*Property “text-(decoration-thickness|underline-offset)” doesn't exist\.",
+    r"CSS: Unknown pseudo-element or pseudo-class “:has”",  # Selectors 4, section 4.5
 )
 
 _KINDS = {".css": "--css", ".svg": "--svg", ".html": "--html"}

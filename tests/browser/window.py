@@ -1,6 +1,7 @@
 """A window of a browser: looks at pages as people do, and notes what should not happen."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,8 @@ MOST_BYTES = 100_000
 # Where to keep pictures of the pages, if anywhere; read before the tests hide it.
 SCREENSHOTS = os.environ.get("TRENDBOT_SCREENSHOTS")
 
+_AXE = Axe()
+_THERE = Axe("undefined")  # runs what was brought in before
 _SECONDS = 1000.0
 
 
@@ -49,17 +52,18 @@ class Window:
         """Open a page of the site."""
         self.page.goto(f"{self.site}{path}")
 
-    def look(self, name: str) -> None:
+    def look(self, name: str, schemes: Sequence[Scheme] = SCHEMES) -> None:
         """Fail for anything wrong with the page at hand: strange events, its size, how it looks."""
         self.documents[name] = self._document.text()
         size = len(self.documents[name].encode())
         assert size <= MOST_BYTES, f"{name} has {size} bytes"
         assert self.strange == [], f"{name}: {self.strange}"
         self._let_scripts_run(True)  # axe is one
-        for scheme in SCHEMES:
+        self.page.evaluate(_AXE.axe_script)
+        for scheme in schemes:
             self.page.emulate_media(color_scheme=scheme)
             self._picture(f"{name} {self._width} {scheme}")
-            found = Axe().run(self.page)
+            found = _THERE.run(self.page)
             assert found.violations_count == 0, f"{name}, {scheme}:\n{found.generate_report()}"
         wide, room = self.page.evaluate(
             "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"

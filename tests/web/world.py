@@ -1,0 +1,99 @@
+"""A site with something on every page: papers, posts about them, how they were counted, digests."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import Engine
+
+from trendbot.model import Cadence, Paper, Post, RankedPaper, Reading, Tally
+from trendbot.store import digests, papers, posts
+
+FRIDAY = date(2026, 11, 20)
+MADE = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
+# Daily ones with one before and one after, and of each cadence, of two years.
+DIGESTS = (
+    *((Cadence.DAILY, FRIDAY - timedelta(days=days)) for days in range(3)),
+    (Cadence.WEEKLY, FRIDAY),
+    (Cadence.MONTHLY, date(2026, 10, 31)),
+    (Cadence.MONTHLY, date(2025, 10, 31)),
+)
+SIGNALS = ("x", "huggingface")
+READINGS = 4
+_CATEGORIES = (("cs.LG", "stat.ML"), ("cs.CL",), ("math.CO", "cs.DM", "math.PR"), ("quant-ph",))
+_TITLES = (
+    "Owls That Learn: $\\mathcal{O}(n \\log n)$ Hooting at Scale",
+    "Counting Moths & Lamps in Linear Time",
+    'Étale Nests and the \\emph{Gr\\"obner} Basis of Burrows',
+    "Are Two Heads Enough? An Answer in $\\mathbb{R}^{d}$ for all $d \\ge 2$",
+)
+
+
+def a_paper(number: int) -> Paper:
+    """The `number`-th invented paper."""
+    authors = tuple(
+        f"{first} Moreno-{number}" for first in ("Ada", "Béla", "Chloé", "Dmitri", "Eun")
+    )
+    return Paper(
+        "arxiv",
+        f"2611.{number:05}",
+        _TITLES[number % len(_TITLES)] + f" ({number})",
+        authors[: 1 + number % len(authors)],
+        _CATEGORIES[number % len(_CATEGORIES)],
+        FRIDAY,
+        " ".join(f"We show that owl {one} hoots $2^{{{one}}}$ times." for one in range(40)),
+        "12 pages, 3 figures; see https://owls.example/code",
+        {
+            "abs": f"https://arxiv.org/abs/2611.{number:05}",
+            "pdf": f"https://arxiv.org/pdf/2611.{number:05}",
+        },
+    )
+
+
+def posts_about(paper: Paper, text: str, author: str, url: str) -> list[Post]:
+    """A post of each signal about a paper, counted several times."""
+    return [
+        Post(
+            signal,
+            f"{paper.id}-{signal}",
+            (paper.key,),
+            author,
+            url,
+            MADE - timedelta(days=1),
+            text,
+            Reading(MADE - timedelta(hours=6 * ago), 400 // (ago + 1), 90 // (ago + 1), ago),
+        )
+        for signal in SIGNALS
+        for ago in range(READINGS)
+    ]
+
+
+def fill(engine: Engine, shown: Sequence[Paper], about: Sequence[Post]) -> None:
+    """Store papers and posts, and digests of all the papers."""
+    signals = {signal: Tally(1, 400, 90) for signal in SIGNALS}
+    with engine.begin() as conn:
+        papers.upsert(conn, shown, MADE)
+        posts.upsert(conn, about)
+        ids = papers.ids_of(conn, [paper.key for paper in shown])
+        ranked = [
+            (ids[paper.key], RankedPaper(rank, paper, 980, 800, 180, signals))
+            for rank, paper in enumerate(shown, 1)
+        ]
+        for cadence, day in DIGESTS:
+            window = (day - timedelta(days=6), day)
+            assert digests.freeze(conn, cadence, day, *window, MADE, MADE, ranked)
+
+
+def fill_with_owls(engine: Engine, number: int = 22) -> None:
+    """Store so many papers, with posts, in digests."""
+    shown = [a_paper(one) for one in range(1, number + 1)]
+    about = [
+        post
+        for paper in shown
+        for post in posts_about(
+            paper,
+            f"Look at this: {paper.links['abs']} — what an owl!\n\nThread below.",
+            "@ada_quill",
+            f"https://x.com/ada_quill/status/{paper.id[-5:]}",
+        )
+    ]
+    fill(engine, shown, about)
