@@ -16,6 +16,7 @@ from tests.digests import planned
 from tests.postbox import ADA, NOW, Clock, Postbox
 from trendbot import daemon, subscribe
 from trendbot.app import App
+from trendbot.deliver import never
 from trendbot.doorway import Doorway
 from trendbot.errors import TransportError
 from trendbot.model import DeliveryState, Mail, Outcome, Taste
@@ -187,6 +188,16 @@ def test_what_is_kept_for_nothing_is_tidied_away(app: App, clock: Clock) -> None
     clock.now += timedelta(hours=1)
     daemon.tidy(app)
     assert buckets(app) == 0
+    daemon.post_due(door_to(app, Postbox()), never)
+    assert people(app) == 3
+    clock.now += daemon.UNCONFIRMED_FOR + timedelta(seconds=1)
+    daemon.tidy(app)
+    assert people(app) == 2
+
+
+def people(app: App) -> int:
+    with app.engine.connect() as conn:
+        return conn.scalars(select(func.count()).select_from(schema.subscribers)).one()
 
 
 def details(app: App) -> list[str]:

@@ -34,6 +34,7 @@ LOOK_EVERY = 60.0  # seconds
 POST_EVERY = 30.0  # seconds
 RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
+UNCONFIRMED_FOR = timedelta(days=30)
 STOP_WITHIN = (
     8.0  # seconds for the work in hand; what is not done then is taken up at the next start
 )
@@ -90,10 +91,12 @@ def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
 
 
 def tidy(app: App) -> None:
-    """Forget limits that are none any more, and what servers said of readers who were erased."""
+    """Forget full limits, who never confirmed, and what servers said of readers who were erased."""
+    now = app.now()
     with app.engine.begin() as conn:
-        limits.prune(conn, app.now())
-        erasure.scrub(conn, app.now())
+        limits.prune(conn, now)
+        erasure.scrub(conn, now)
+        erasure.forget_unconfirmed(conn, now - UNCONFIRMED_FOR)
 
 
 def start_post(app: App, stopping: threading.Event) -> threading.Thread:

@@ -6,7 +6,8 @@ from sqlalchemy import Connection, Engine, select, update
 
 from tests.digests import planned
 from trendbot.model import Cadence, Status
-from trendbot.store import erasure, subscribers
+from trendbot.notice_letters import Kind
+from trendbot.store import erasure, notices, subscribers
 from trendbot.store.schema import deliveries
 from trendbot.store.schema import subscribers as table
 
@@ -74,3 +75,25 @@ def test_details_that_come_later_are_taken_out_and_no_others(engine: Engine, now
         erasure.erase(conn, 1, KEYS, now)
     assert details(now + timedelta(days=6)) == ["", "550 <reader@example.org>"]
     assert details(now + timedelta(days=8)) == ["550 <reader@example.org>"] * 2
+
+
+def test_only_who_was_asked_long_ago_and_never_confirmed_is_forgotten(
+    engine: Engine, now: datetime
+) -> None:
+    long_ago, lately = now - timedelta(days=31), now - timedelta(days=29)
+    planned(engine, date(2026, 11, 19), 1)  # an active one with a delivery
+    asked = {"silent@x.org": long_ago, "asked@x.org": lately, "waits@x.org": long_ago}
+    with engine.begin() as conn:
+        for email in (*asked, "left@x.org", "never-asked@x.org"):
+            added = subscribers.add(conn, email, email, Status.PENDING, Cadence.DAILY, (), long_ago)
+            assert added is not None
+            if email in asked:
+                subscribers.open_confirmation(conn, added.id, "hash", asked[email])
+            if email == "waits@x.org":
+                notices.queue(conn, Kind.CONFIRM, added.id, now)
+            if email == "left@x.org":
+                subscribers.open_confirmation(conn, added.id, "hash", long_ago)
+                subscribers.set_status(conn, added.id, Status.UNSUBSCRIBED, now)
+        before = set(keys(conn))
+        assert erasure.forget_unconfirmed(conn, now - timedelta(days=30)) == 1
+        assert before - set(keys(conn)) == {"silent@x.org"}

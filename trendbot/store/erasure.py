@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, cast, delete, literal, select, update
+from sqlalchemy import Connection, String, bindparam, cast, delete, exists, literal, select, update
 
 from trendbot.model import Cadence, Status
 from trendbot.store import subscribers as people
@@ -131,3 +131,19 @@ def scrub(conn: Connection, now: datetime) -> None:
         .where(deliveries.c.subscriber_id.in_(lately), deliveries.c.detail != "")
         .values(detail="")
     )
+
+
+def forget_unconfirmed(conn: Connection, before: datetime) -> int:
+    """Delete the addresses that were asked once, before this moment, and never answered.
+
+    Nothing counts them: who never confirmed is in no digest's books. Returns how many.
+    """
+    waits = exists().where(notices.c.subscriber_id == subscribers.c.id)
+    sent = exists().where(deliveries.c.subscriber_id == subscribers.c.id)
+    silent = delete(subscribers).where(
+        subscribers.c.status == Status.PENDING,
+        subscribers.c.confirm_sent_at < before,
+        ~waits,
+        ~sent,
+    )
+    return conn.execute(silent).rowcount
