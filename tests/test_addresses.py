@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trendbot.addresses import LONGEST, is_normal, normalise
+from trendbot.addresses import LONGEST, is_normal, masked, normalise
 from trendbot.errors import AddressError
 
 
@@ -136,3 +136,11 @@ def test_normal_is_what_stays_as_it_is(text: str) -> None:
         except AddressError as error:
             # What the form alone does not tell: names nobody may use, and broken A-labels.
             assert "@-sign" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("email", "shown"),
+    [("ada@example.org", "a…@example.org"), ("é@example.org", "é…@example.org"), ("", "…")],
+)
+def test_masked_shows_its_owner_which_address_it_is(email: str, shown: str) -> None:
+    assert masked(email) == shown

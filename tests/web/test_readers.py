@@ -286,7 +286,7 @@ def test_used_link_is_over_and_says_how_to_begin_again(visitor: Visitor) -> None
     visitor.post(path)
     for answer in (visitor.get(path), visitor.post(path)):
         assert answer.status_code == 410
-        assert "/subscribe" in answer.text
+        assert "Sign up again" in answer.text
 
 
 def test_old_link_is_over(visitor: Visitor) -> None:

@@ -1,6 +1,6 @@
 """What the forms of readers offer: topics to tick, hours of the day, time zones."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -48,24 +48,29 @@ class Topics:
     others: tuple[Shut, ...]
 
 
-def topics(name: str, chosen: Iterable[str], finding: Finding) -> Topics:
-    """All topics, with what is chosen and what is searched for before the others."""
+def topics(name: str, chosen: Iterable[str], finding: Finding, of: Iterable[str] = ()) -> Topics:
+    """All topics, with what is chosen and what is searched for before the others.
+
+    Where there are topics `of` which to choose, the others are those of their archives.
+    """
     ticked = frozenset(topic for topic in chosen if categories.is_topic(topic))
     found = categories.matching(finding.text)
-    shown = ticked.union(found)
+    shown, archives = ticked.union(found), {topic.split(".")[0] for topic in of}
     return Topics(
         name,
         finding,
         tuple(_box(topic, topic in ticked) for topic in found),
         tuple(_box(topic, True) for topic in sorted(ticked.difference(found))),
-        tuple(shut for shut in _by_archive(shown) if shut.boxes),
+        tuple(shut for shut in _by_archive(shown, archives) if shut.boxes),
     )
 
 
-def _by_archive(shown: frozenset[str]) -> Iterator[Shut]:
-    """The topics that are not `shown` elsewhere."""
+def _by_archive(shown: frozenset[str], archives: Container[str]) -> Iterator[Shut]:
+    """The topics of `archives`, or of all, that are not `shown` elsewhere."""
     alone: list[Box] = []
     for group in categories.groups():
+        if archives and group.archive not in archives:
+            continue
         topics = dict.fromkeys((group.archive, *group.categories))
         boxes = tuple(_box(topic) for topic in topics if topic not in shown)
         if len(topics) == 1:

@@ -65,7 +65,9 @@ def answer(
         told = {"Cache-Control": views.PRIVATE, **readable, **(headers or {})}
         return JSONResponse(document, status, told)
     app: App = request.app.state.trendbot
-    page = views.page("error.html", app=app, status=status, title=title, said=said)
+    page = views.page(
+        "error.html", app=app, status=status, title=title, said=said, is_over=status == 410
+    )
     page.headers.update(headers or {})
     return page
 

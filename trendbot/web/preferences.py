@@ -72,7 +72,7 @@ def _form(
         wrong=wrong or {},
         is_saved=is_saved,
         topics=choices.topics("topics", wishes.topics, findings[0]),
-        fewer=choices.topics("fewer", wishes.fewer, findings[1]),
+        fewer=choices.topics("fewer", wishes.fewer, findings[1], of=wishes.topics),
         leave=leave,
         about=_about(app, subscriber),
         offer=choices.offer(app.settings.schedule.timezone, wishes.timezone),
