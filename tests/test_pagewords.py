@@ -213,5 +213,5 @@ def test_previews_say_what_there_is() -> None:
 def test_digests_are_named_by_their_dates() -> None:
     day = date(2026, 11, 30)
     assert pagewords.dated(Cadence.DAILY, day) == "30 November 2026"
-    assert pagewords.dated(Cadence.WEEKLY, day) == "week to 30 November 2026"
+    assert pagewords.dated(Cadence.WEEKLY, day) == "Week to 30 November 2026"
     assert pagewords.dated(Cadence.MONTHLY, day) == "November 2026"

@@ -191,10 +191,10 @@ def course(signal: str, points: Sequence[Point]) -> Course:
 
 
 def dated(cadence: Cadence, day: date) -> str:
-    """A digest by its date alone: "20 November 2026", "week to 20 November 2026", a month."""
+    """A digest by its date alone: "20 November 2026", "Week to 20 November 2026", a month."""
     if cadence is Cadence.MONTHLY:
         return f"{day:%B %Y}"
-    return f"{'week to ' if cadence is Cadence.WEEKLY else ''}{wording.spelled(day)}"
+    return f"{'Week to ' if cadence is Cadence.WEEKLY else ''}{wording.spelled(day)}"
 
 
 def led(digest: Digest) -> str:
