@@ -166,6 +166,17 @@ def test_mistake_is_said_beside_its_field_and_nothing_saved(
         assert [said for said in page.all("details") if "open" in said]
 
 
+def test_all_mistakes_are_said_at_once(visitor: Visitor, path: str) -> None:
+    page = Page(visitor.post(path, {**SENT, "hour": "x", "paused_until": "x"}).text)
+    assert {"hour-wrong", "paused_until-wrong"} <= page.ids
+
+
+def test_two_searches_at_once_focus_one(visitor: Visitor, path: str) -> None:
+    page = Page(visitor.post(path, {"find_topics": "robot", "find_fewer": "vision"}).text)
+    assert sum("autofocus" in said for _, said in page.tags) == 1
+    assert page.fields["found_fewer"] == ["vision"]
+
+
 @pytest.mark.parametrize("name", ["topics", "fewer"])
 def test_search_keeps_what_was_typed_and_saves_nothing(
     visitor: Visitor, ada: Subscriber, path: str, name: str

@@ -5,6 +5,7 @@ erasure, takes a fresh mail: a digest may have been forwarded.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 
 from fastapi import APIRouter
@@ -43,15 +44,29 @@ def change(app: AppDep, token: str, sent: FieldsDep) -> HTMLResponse:
     wishes, findings = Wishes.read(sent), _findings(sent)
     if any(finding.is_on for finding in findings):
         return _form(app, subscriber, wishes, findings)
+    if wrong := _wrong(wishes):
+        return _form(app, subscriber, wishes, findings, 422, wrong)
     try:
         saved = subscribe.prefer(door, token, wishes.taste(), wishes.pause())
-    except TasteError as error:
+    except TasteError as error:  # a day that is too far away
         return _form(app, subscriber, wishes, findings, 422, {error.field: str(error)})
     return _form(app, saved, Wishes.of(saved, _today(app)), _NOWHERE, is_saved=True)
 
 
+def _wrong(wishes: Wishes) -> dict[str, str]:
+    """What cannot be understood, by field."""
+    wrong = {}
+    for read in (wishes.taste, wishes.pause):
+        try:
+            read()
+        except TasteError as error:
+            wrong[error.field] = str(error)
+    return wrong
+
+
 def _findings(sent: Fields) -> tuple[Finding, Finding]:
-    return Finding.read(sent, "topics"), Finding.read(sent, "fewer")
+    topics, fewer = Finding.read(sent, "topics"), Finding.read(sent, "fewer")
+    return topics, replace(fewer, is_on=fewer.is_on and not topics.is_on)  # one gets the focus
 
 
 def _form(
