@@ -6,12 +6,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from bs4 import BeautifulSoup, Tag
 from sqlalchemy import Engine, event
 
+from tests.web.reading import links, one, read, said
 from tests.web.visitors import NO_LIMITS, Visitor
 from tests.web.world import FRIDAY, MADE, a_paper, fill, fill_with_owls, posts_about
-from trendbot.model import Cadence, Paper, Post, RankedPaper, Reading, Tally
+from trendbot.model import Cadence, Paper, RankedPaper, Tally
 from trendbot.store import digests, papers
 from trendbot.web import pages
 
@@ -30,26 +30,6 @@ def owls(visitor: Visitor) -> Visitor:
     """A visitor to a site that has something to read."""
     fill_with_owls(visitor.engine)
     return visitor
-
-
-def read(visitor: Visitor, path: str) -> BeautifulSoup:
-    answer = visitor.get(path)
-    assert answer.status_code == 200, path
-    assert answer.headers["Cache-Control"] == "public, max-age=60"
-    return BeautifulSoup(answer.text, "html.parser")
-
-
-def one(page: BeautifulSoup | Tag, selector: str) -> Tag:
-    (found,) = page.select(selector)
-    return found
-
-
-def said(tag: BeautifulSoup | Tag) -> str:
-    return " ".join(tag.get_text().split())
-
-
-def links(page: BeautifulSoup | Tag) -> list[str]:
-    return [str(tag["href"]) for tag in page.select("a[href]")]
 
 
 # The front page
@@ -237,145 +217,6 @@ def test_an_empty_archive_says_so(visitor: Visitor) -> None:
     assert "There is no digest yet." in said(read(visitor, "/archive"))
 
 
-# A paper
-
-
-def test_paper_page_says_what_the_paper_says(owls: Visitor) -> None:
-    page = read(owls, "/papers/2611.00004")
-    assert said(one(page, "h1")) == "Owls That Learn: O(n log n) Hooting at Scale (4)"
-    assert "Ada Moreno-4, Béla Moreno-4, Chloé Moreno-4, Dmitri Moreno-4, Eun Moreno-4" in said(
-        page
-    )
-    assert said(one(page, ".reading")).endswith("We show that owl 39 hoots 2³⁹ times.")
-    assert "Comments 12 pages, 3 figures; see https://owls.example/code" in said(page)
-    assert "https://arxiv.org/pdf/2611.00004" in links(page)
-    assert {"/categories/cs.LG", "/categories/stat.ML"} <= set(links(page))
-    assert one(page, "meta[property='og:title']")["content"] == said(one(page, "h1"))
-    assert str(one(page, "meta[name=description]")["content"]).startswith("We show that owl 0")
-
-
-def test_paper_page_draws_how_each_signal_counted(owls: Visitor) -> None:
-    page = read(owls, "/papers/2611.00001")
-    assert "800 retweets · 180 favorites in all, counted 21 November 2026, 06:30 UTC." in said(page)
-    by_name, x = page.select(".signal")
-    assert said(one(by_name, "h3")) == "Hugging Face"
-    assert said(one(x, "h3")) == "X"
-    assert "400 retweets · 90 favorites, from 1 post, counted 21 November 2026" in said(x)
-    drawn = one(x, ".chart > svg")
-    assert drawn["role"] == "img"
-    named = [one(x, f"#{name}") for name in str(drawn["aria-labelledby"]).split()]
-    assert [tag.name for tag in named] == ["title", "desc"]
-    assert "to 400 retweets · 90 favorites on 21 November 2026" in said(named[1])
-    assert len(drawn.select("path.line")) == 2
-    rows = [said(row) for row in one(x, "details table").select("tbody tr")]
-    assert rows[0] == "21 November 2026, 06:30 UTC140090"
-    assert len(rows) == 4
-    assert "style" not in {name for tag in page.find_all(True) for name in tag.attrs}
-
-
-def test_one_reading_is_numbers_with_their_moment_but_no_chart(
-    visitor: Visitor, engine: Engine
-) -> None:
-    paper = a_paper(1)
-    fill(engine, [paper], posts_about(paper, "An owl!", "ada", "https://x.com/1")[:1])
-    page = read(visitor, "/papers/2611.00001")
-    assert "400 retweets · 90 favorites, from 1 post, counted 21 November 2026, 06:30 UTC." in said(
-        page
-    )
-    assert not page.select(".chart")
-    assert not page.select("details")
-
-
-def test_a_paper_nobody_posted_about_says_so(visitor: Visitor, engine: Engine) -> None:
-    with engine.begin() as conn:
-        papers.upsert(conn, [a_paper(1)], MADE)
-    page = read(visitor, "/papers/2611.00001")
-    assert "No post about it was counted so far." in said(page)
-    assert "In none so far." in said(page)
-    assert not page.select(".quotations")
-
-
-def test_paper_page_tells_the_digests_it_was_in(owls: Visitor) -> None:
-    stood = read(owls, "/papers/2611.00003").select(".stood li")
-    assert len(stood) == 6
-    assert said(stood[0]).startswith("3. in the Weekly, 20 November 2026")
-    assert "800 retweets · 180 favorites, counted 21 November 2026, 06:30 UTC" in said(stood[0])
-    assert links(stood[1]) == ["/digests/daily/2026-11-20"]
-
-
-def test_posts_are_quoted_and_no_more_than_twenty(visitor: Visitor, engine: Engine) -> None:
-    paper = a_paper(1)
-    found = [
-        Post("x", f"{n}", (paper.key,), f"owl{n}", f"https://x.com/{n}", MADE, f"I say {n}",
-             Reading(MADE, 0, n))
-        for n in range(23)
-    ]  # fmt: skip
-    fill(engine, [paper], found)
-    page = read(visitor, "/papers/2611.00001")
-    quotes = page.select(".quotations blockquote")
-    assert [said(quote) for quote in quotes] == [f"I say {n}" for n in range(22, 2, -1)]
-    assert quotes[0]["cite"] == "https://x.com/22"
-    first = page.select(".quotations figcaption")[0]
-    assert said(first) == (
-        "owl22 on X, 21 November 2026, 06:30 UTC "
-        "0 retweets · 22 favorites, counted 21 November 2026, 06:30 UTC"
-    )
-    assert one(first, "a")["rel"] == ["nofollow", "noopener", "ugc"]
-    assert "And 3 more posts." in said(page)
-
-
-@pytest.mark.parametrize(
-    ("asked", "there"),
-    [
-        ("2611.00001v2", "2611.00001"),
-        ("arxiv:2611.00001", "2611.00001"),
-        ("math.GT/0309136", "math/0309136"),
-        ("math/0309136v3", "math/0309136"),
-    ],
-)
-def test_a_paper_has_one_page(owls: Visitor, asked: str, there: str) -> None:
-    answer = owls.get(f"/papers/{asked}")
-    assert (answer.status_code, answer.headers["Location"]) == (308, f"/papers/{there}")
-
-
-def test_old_ids_and_other_sources_have_pages_too(visitor: Visitor, engine: Engine) -> None:
-    old = replace(a_paper(1), id="math/0309136")
-    other = replace(a_paper(2), source="owls", id="a/b?c")
-    with engine.begin() as conn:
-        papers.upsert(conn, [old, other], MADE)
-    page = read(visitor, "/papers/math/0309136")
-    assert one(page, "link[rel=canonical]")["href"] == (
-        "https://trends.example.org/papers/math/0309136"
-    )
-    assert "owls:a/b?c" in said(read(visitor, "/papers/owls:a/b%3Fc"))
-
-
-@pytest.mark.parametrize("name", ["0000.00000", "", "x", "owls:x", "//evil.example", "a%0d%0ab"])
-def test_there_is_no_page_of_unknown_papers(owls: Visitor, name: str) -> None:
-    assert owls.get(f"/papers/{name}").status_code == 404
-
-
-def test_nothing_hostile_is_more_than_text(visitor: Visitor, engine: Engine) -> None:
-    paper = replace(
-        a_paper(1),
-        title=HOSTILE,
-        authors=(HOSTILE,),
-        abstract=HOSTILE,
-        comments=HOSTILE,
-        categories=("cs.LG", HOSTILE[:20]),
-        links={"abs": "javascript:alert(1)", "pdf": 'https://x/"onclick="y'},
-    )
-    fill(engine, [paper], posts_about(paper, HOSTILE, HOSTILE, "javascript:alert(1)"))
-    paths = ("/", "/digests/daily/2026-11-20", "/papers/2611.00001", "/categories/cs.LG")
-    for path in (*paths, "/search?q=alert", f"/search?q={HOSTILE}"):
-        page = read(visitor, path)
-        assert not page.select("script"), path
-        assert "\u202e" not in str(page)
-        assert "49" not in said(one(page, "main"))
-        assert not [href for href in links(page) if not href.startswith(("/", "https://", "#"))]
-        assert not [tag for tag in page.find_all(True) if "onclick" in tag.attrs]
-
-
 # Categories
 
 
@@ -439,6 +280,27 @@ def test_a_page_that_is_none_is_refused_calmly(owls: Visitor, page: str) -> None
 
 
 # All of them
+
+
+def test_nothing_hostile_is_more_than_text(visitor: Visitor, engine: Engine) -> None:
+    paper = replace(
+        a_paper(1),
+        title=HOSTILE,
+        authors=(HOSTILE,),
+        abstract=HOSTILE,
+        comments=HOSTILE,
+        categories=("cs.LG", HOSTILE[:20]),
+        links={"abs": "javascript:alert(1)", "pdf": 'https://x/"onclick="y'},
+    )
+    fill(engine, [paper], posts_about(paper, HOSTILE, HOSTILE, "javascript:alert(1)"))
+    paths = ("/", "/digests/daily/2026-11-20", "/papers/2611.00001", "/categories/cs.LG")
+    for path in (*paths, "/search?q=alert", f"/search?q={HOSTILE}"):
+        page = read(visitor, path)
+        assert not page.select("script"), path
+        assert "\u202e" not in str(page)
+        assert "49" not in said(one(page, "main"))
+        assert not [href for href in links(page) if not href.startswith(("/", "https://", "#"))]
+        assert not [tag for tag in page.find_all(True) if "onclick" in tag.attrs]
 
 
 @pytest.mark.parametrize(
