@@ -1,14 +1,11 @@
 """What readers tune, and what they ask for by a mail of its own: their data, their erasure."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
-from tests.web.visitors import ADA, KEY, NEWER, NO_LIMITS, Page, Visitor, day
+from tests.web.visitors import ADA, KEY, NEWER, Page, Visitor, day
 from trendbot import tokens
 from trendbot.model import Cadence, Status, Subscriber, Taste
 from trendbot.notice_letters import Kind
@@ -22,13 +19,6 @@ SENT = {
     "timezone": "",
     "paused_until": "",
 }
-
-
-@pytest.fixture
-def visitor(engine: Engine, tmp_path: Path) -> Iterator[Visitor]:
-    visitor = Visitor(engine, tmp_path, NO_LIMITS)
-    yield visitor
-    assert not visitor.client.cookies
 
 
 def path_of(visitor: Visitor, purpose: str, subscriber: Subscriber) -> str:
