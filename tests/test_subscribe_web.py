@@ -650,9 +650,9 @@ def everything(engine: Engine) -> str:
     """All that is in the database, as text."""
     with engine.connect() as conn:
         return "\n".join(
-            str(tuple(row))
+            row
             for table in schema.metadata.sorted_tables
-            for row in conn.execute(select(table))
+            for row in sorted(str(tuple(row)) for row in conn.execute(select(table)))
         )
 
 

@@ -35,6 +35,7 @@ POST_EVERY = 30.0  # seconds
 RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
 UNCONFIRMED_FOR = timedelta(days=30)
+LISTEN_EVERY = 0.2  # seconds, for a signal
 STOP_WITHIN = (
     8.0  # seconds for the work in hand; what is not done then is taken up at the next start
 )
@@ -52,9 +53,10 @@ def serve(app: App) -> None:
     asked = ", ".join([*app.sources, *app.signals])  # built now, so that mistakes show now
     begin_log()
     stopping = threading.Event()
+    asked_to_stop: list[int] = []
 
-    def stop(_signum: int, _frame: FrameType | None) -> None:
-        stopping.set()
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        asked_to_stop.append(signum)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -63,7 +65,9 @@ def serve(app: App) -> None:
     scheduler = _start_scheduler(app, stopping, at_work)
     post = start_post(app, stopping)
     log.info("asking %s, mailing by %s", asked or "nobody", type(app.transport).__name__)
-    stopping.wait()
+    while not asked_to_stop:  # no endless wait: a signal that another thread gets ends none
+        time.sleep(LISTEN_EVERY)
+    stopping.set()
     log.info("stopping")
     app.queued.set()  # wakes the post
     scheduler.shutdown(wait=False)
@@ -109,7 +113,6 @@ def start_post(app: App, stopping: threading.Event) -> threading.Thread:
     def post() -> None:
         refusal = None
         while not stopping.is_set():
-            app.queued.clear()
             sent = post_due(door, stopping.is_set)
             if sent is None:  # whatever is queued meanwhile
                 refusal = rest(refusal)
@@ -117,6 +120,7 @@ def start_post(app: App, stopping: threading.Event) -> threading.Thread:
                 continue
             refusal = None if sent else refusal
             app.queued.wait(POST_EVERY)
+            app.queued.clear()  # at once: what is queued from here on, and a stop, wakes it again
 
     thread = threading.Thread(target=post, name="post", daemon=True)
     thread.start()

@@ -28,7 +28,10 @@ def port_of(process: "subprocess.Popen[str]") -> int:
 
 def stop(process: "subprocess.Popen[str]") -> str:
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=STOP_SECONDS)
+    try:
+        _, err = process.communicate(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        raise AssertionError(f"it did not stop: {(late.stderr or b'')!r}") from late
     assert process.returncode == 0, err
     assert "Traceback" not in err
     return err
