@@ -1,4 +1,7 @@
-"""Notices as they go out: once, again where that helps, and not when nobody wants them."""
+"""Notices as they go out: once, again where that helps, and not when nobody wants them.
+
+Over 400 lines, because every kind of notice goes through every kind of trouble here.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -219,9 +219,8 @@ def serve(config: Path | None) -> None:
     serve_until_stopped(app)
 
 
-cli.add_command(subscribers)
-cli.add_command(unsubscribe)
-cli.add_command(worker)
+for command in (subscribers, unsubscribe, worker):
+    cli.add_command(command)
 
 
 @cli.group("import")
@@ -350,9 +349,7 @@ def _tell_open(app: "App", found: "Digest | None" = None) -> None:
         if not row["balanced"]:
             raise TrendbotError("the books do not balance; please report `status --json`")
     if due is not None:
-        click.echo(
-            f"Some is still open; `trendbot deliver` or the daemon goes on from {due:%H:%M} UTC."
-        )
+        click.echo(f"Some is open; `trendbot deliver` or the daemon goes on from {due:%H:%M} UTC.")
 
 
 def main() -> None:

@@ -85,6 +85,7 @@ def _tell(
     mails = sorted(_mails(home))
     new = len(mails) - len(before)
     program = "trendbot" if shutil.which("trendbot") else shlex.quote(sys.argv[0])
+    base_url = load(config).site.base_url
     here = f"{program} --config {shlex.quote(str(config))}"
     lines = [
         f"\nThe digest of {last_day()} is {made.ending} and has "
@@ -94,6 +95,7 @@ def _tell(
         "\nTry next:",
         f"  {here} digest show --date {last_day()}",
         f"  {here} digest show --date {last_day()} --format html > digest.html",
+        f"  {here} serve      # then read it at {base_url}",
         f"  {here} status",
         f"  {here} rank --date {last_day()} --cadence weekly",
         f"  {program} init          # settings of your own, then: {program} doctor",

@@ -275,7 +275,7 @@ def prefer(door: Doorway, token: str, taste: Taste, paused_until: date | None) -
     today = door.now().astimezone(door.zone).date()
     if paused_until is not None and not today < paused_until <= today + LONGEST_PAUSE:
         raise TasteError(
-            f"paused_until: mail can be paused from tomorrow until {today + LONGEST_PAUSE}",
+            f"mail can be paused from tomorrow until {today + LONGEST_PAUSE}",
             "paused_until",
         )
     with door.engine.begin() as conn:

@@ -1,3 +1,5 @@
+"""The way into the database. Over 400 lines, because the faults of two databases are in it."""
+
 import sqlite3
 import subprocess
 import sys

@@ -1,3 +1,7 @@
+"""Searching, on both databases, against a reading of every paper; in one place (over 400 lines)
+because all of it needs the same small library of papers.
+"""
+
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta

@@ -1,4 +1,7 @@
-"""The API: what programs are told, that its description is true, and what it refuses."""
+"""The API: what programs are told, that its description is true, and what it refuses.
+
+Over 400 lines: one short test for each promise of the description, on the same few digests.
+"""
 
 import json
 from collections.abc import Iterator

@@ -130,5 +130,5 @@ class Wishes:
             return date.fromisoformat(self.paused_until)
         except ValueError:
             raise TasteError(
-                "paused_until: write the day as 2026-12-24, year, month and day", "paused_until"
+                "write the day as 2026-12-24, year, month and day", "paused_until"
             ) from None
