@@ -25,7 +25,7 @@ from trendbot.model import DeliveryState, Mail, Outcome, Status, Subscriber
 from trendbot.notice_letters import Kind
 from trendbot.settle import backoff
 from trendbot.store import notices, pace, subscribers
-from trendbot.store.engine import explain
+from trendbot.store.engine import begin_lightly, explain
 from trendbot.store.notices import Notice
 
 log = logging.getLogger(__name__)
@@ -113,10 +113,14 @@ def _message(
 
 
 def _claim(door: Doorway) -> Claimed | None:
-    """The next notice that is due and still wanted; what is not, is forgotten on the way."""
+    """The next notice that is due and still wanted; what is not, is forgotten on the way.
+
+    Neither this nor what becomes of the mail waits for the disk, for which sign-ups queue: a
+    power cut may have a mail sent once more, with a link of its own.
+    """
     while True:
         now = door.now()
-        with door.engine.begin() as conn:
+        with begin_lightly(door.engine) as conn:
             notice = notices.claim(conn, now, now + CLAIMED_FOR)
             if notice is None:
                 return None
@@ -160,7 +164,7 @@ def _write(door: Doorway, change: Callable[[Connection], None]) -> None:
     """Write down what became of a mail; tried more than once, or it goes out once more."""
     for pause in (*WRITE_PAUSES, None):
         try:
-            with door.engine.begin() as conn:
+            with begin_lightly(door.engine) as conn:
                 change(conn)
         except DBAPIError as error:
             if pause is None:
