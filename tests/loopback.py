@@ -51,11 +51,17 @@ class Handler(BaseHTTPRequestHandler):
             answer = site.script.pop(0) if len(site.script) > 1 else site.script[0]
             site.at_once += 1
             site.most_at_once = max(site.most_at_once, site.at_once)
+        self.under_way = True
         try:
             self.play(answer)
         finally:
-            with site.lock:
-                site.at_once -= 1
+            self.is_over()
+
+    def is_over(self) -> None:
+        """Count the request as answered: before the last byte, on which the next may begin."""
+        with self.server.lock:
+            self.server.at_once -= self.under_way
+            self.under_way = False
 
     def play(self, answer: Script) -> None:
         if not isinstance(answer, Answer):
@@ -69,7 +75,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(length))
         self.end_headers()
         with suppress(ConnectionError):  # who asked may have had enough
-            self.wfile.write(answer.body)
+            self.wfile.write(answer.body[:-1])
+            self.is_over()
+            self.wfile.write(answer.body[-1:])
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -67,21 +67,22 @@ def unwatched(_digest: Digest, _settled: Sequence[Settlement]) -> None:
 class Stride:
     """How many deliveries are claimed at a time: about `GROUP_SECONDS` of sending."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.size = SMALLEST_GROUP
-        self._since = time.monotonic()
+        self._clock = clock
+        self._since = clock()
 
     def is_over(self) -> bool:
         """Whether the last group took longer than it should."""
-        return time.monotonic() - self._since > GROUP_SECONDS
+        return self._clock() - self._since > GROUP_SECONDS
 
     def begin(self) -> None:
         """Fit the size to the time since the last group began, and begin the next."""
         if self.is_over():
             self.size = max(self.size // 2, SMALLEST_GROUP)
-        elif time.monotonic() - self._since < GROUP_SECONDS / 2:
+        elif self._clock() - self._since < GROUP_SECONDS / 2:
             self.size = min(self.size * 2, LARGEST_GROUP)
-        self._since = time.monotonic()
+        self._since = self._clock()
 
 
 @dataclass(frozen=True, slots=True)
