@@ -6,7 +6,7 @@ listing pages; times are aware UTC datetimes.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -19,6 +19,14 @@ class Cadence(StrEnum):
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"
+
+
+class By(StrEnum):
+    """What a ranking is by."""
+
+    TOTAL = "total"  # retweets + favorites
+    RISING = "rising"  # how fast they grow
+    FIELD = "field"  # how a paper does among those of its primary category
 
 
 class Status(StrEnum):
@@ -87,7 +95,9 @@ class Post:
     `papers` holds the keys of the papers it links to. `reading` is None where the counts
     are not known, which is not the same as zero. `listed_on` is set only for the total an
     archive printed in the list of that day: such a post counts in windows that hold the
-    day, and of several totals of one paper on one signal only the last counts.
+    day, and of several totals of one paper on one signal only the last counts. `automated`
+    is what the network itself says of the account. `shared`: it links to more papers than
+    one, and counts for each. `flag` says why its newest counts cannot be true; "" if they can.
     """
 
     signal: str
@@ -99,15 +109,35 @@ class Post:
     text: str = ""
     reading: Reading | None = None
     listed_on: date | None = None
+    automated: bool = False
+    shared: bool = False
+    flag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A post that was there once and is not any more: it must vanish here, too."""
+
+    signal: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one signal adds to a paper: measured posts and the sums of their counts."""
+    """What one signal adds to a paper: the posts that count and the sums of their counts.
+
+    `growth` is retweets + favorites a day, by the last readings; `measured_at` the newest
+    reading. `left_out` posts do not count: repeats of one account, flagged ones. A `flag`
+    says why none of it counts in rankings; "" if it does.
+    """
 
     posts: int
     retweets: int
     favorites: int
+    growth: float = 0.0
+    measured_at: datetime | None = None
+    left_out: int = 0
+    flag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +152,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class RankedPaper:
-    """A paper with its place in a ranking and the counts that put it there."""
+    """A paper with its place in a ranking and the counts that put it there.
+
+    `merit` is what the order is by: the score, the growth, or the percentile within the
+    paper's field. `movement` is told against the last digest: new, back, up 3, down 2, same;
+    "" where that is not known.
+    """
 
     rank: int
     paper: Paper
@@ -130,6 +165,8 @@ class RankedPaper:
     retweets: int
     favorites: int
     signals: Mapping[str, Tally]
+    merit: float = 0.0
+    movement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +175,8 @@ class Digest:
 
     Covers the papers announced from `since` to `until`, both included. `counted_at` is the
     moment of the newest reading in it: later ones have no part in it. `made_at` is when it
-    was frozen.
+    was frozen. `by` is what its order is by. `heard` tells of each signal whether it
+    answered; None where that was not written down.
     """
 
     id: int
@@ -149,6 +187,8 @@ class Digest:
     counted_at: datetime
     made_at: datetime
     papers: tuple[RankedPaper, ...]
+    by: By = By.TOTAL
+    heard: Mapping[str, bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +310,16 @@ class PaperSource(Protocol):
 
 
 class Signal(Protocol):
-    """Where attention is measured."""
+    """Where attention is measured. `every` is the shortest pause between two looks."""
 
-    def measure(self, papers: Sequence[Paper], since: datetime) -> Iterable[Post]:
+    every: timedelta
+
+    def measure(self, papers: Sequence[Paper], since: datetime) -> "Iterable[Post | Gone]":
         """Yield the posts since `since` that link to any of `papers`, each with its reading.
 
-        Raises SignalError when the signal cannot be asked or understood, also after some
+        The papers come the most promising first. Of posts known from earlier looks that
+        were looked for again and are not there any more, a Gone is yielded. Raises
+        SignalError when the signal cannot be asked or understood, also after some
         posts were yielded, and SignalStopped when it must rest until the next UTC day.
         """
         ...

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0005"
+REVISION = "0006"
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -111,7 +112,53 @@ posts = Table(
     Column("text", PlainText, nullable=False),
     Column("posted_at", UTCDateTime, nullable=False),
     Column("listed_on", Date, index=True),  # only for totals printed by an archive
+    Column("shared", Boolean, nullable=False, default=False),  # it links to more papers than one
+    Column("automated", Boolean, nullable=False, default=False),  # the network itself says so
+    Column(
+        "titled", Boolean, nullable=False, default=False
+    ),  # it says no more than a paper's title
+    Column(
+        "fingerprint", String(16), nullable=False, default=""
+    ),  # of what it says; "" for nothing
+    # The latest reading that is believed, so that rankings need not look for it.
+    Column("measured_at", UTCDateTime),  # null: there is none
+    Column("retweets", BigInteger, nullable=False, default=0),
+    Column("favorites", BigInteger, nullable=False, default=0),
+    Column("replies", BigInteger, nullable=False, default=0),
+    Column("growth", Float, nullable=False, default=0.0),  # retweets + favorites a day, lately
+    Column("flag", String(40), nullable=False, default=""),  # why the newest counts cannot be true
+    Column("seen_at", UTCDateTime),  # when a look last found it there
+    Column("look_at", UTCDateTime),  # when another look is due; null: never
     UniqueConstraint("signal", "external_id"),
+    Index("ix_posts_signal_author", "signal", "author"),
+    Index("ix_posts_signal_look_at", "signal", "look_at"),
+)
+
+# What posts add to a paper, kept up with them: rankings read this and no post. Totals
+# printed by archives are not in it, since which of them counts depends on the window.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("paper_id", Id, ForeignKey("papers.id", ondelete="CASCADE"), primary_key=True),
+    Column("signal", String(40), primary_key=True),
+    Column("posts", Integer, nullable=False),  # that count
+    Column("retweets", BigInteger, nullable=False, default=0),
+    Column("favorites", BigInteger, nullable=False, default=0),
+    Column("growth", Float, nullable=False, default=0.0),
+    Column("measured_at", UTCDateTime, nullable=False),  # the newest reading in it
+    Column("left_out", Integer, nullable=False),  # posts that do not count
+    Column("flag", String(40), nullable=False, default=""),  # why none of it counts, or ""
+)
+
+# Who posts, as far as posts tell: accounts that repeat titles give themselves away.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("signal", String(40), primary_key=True),
+    Column("author", PlainText, primary_key=True),
+    Column("posts", Integer, nullable=False),
+    Column("titled", Integer, nullable=False),  # of them say no more than a title
+    Column("label", String(12), nullable=False, default=""),  # "", automated or titles
 )
 
 post_papers = Table(
@@ -130,6 +177,7 @@ readings = Table(
     Column("retweets", BigInteger, nullable=False),
     Column("favorites", BigInteger, nullable=False),
     Column("replies", BigInteger, nullable=False),
+    Column("flag", String(40), nullable=False, default=""),  # why it is not believed, or ""
 )
 
 digests = Table(
@@ -142,6 +190,10 @@ digests = Table(
     Column("until", Date, nullable=False),
     Column("counted_at", UTCDateTime, nullable=False),
     Column("made_at", UTCDateTime, nullable=False),
+    Column(
+        "by", String(10), nullable=False, default="total"
+    ),  # what the order is by: total, rising, field
+    Column("heard", JSON),  # {signal: whether it answered}; null: not known
     Column("planned_at", UTCDateTime),  # when the audience was frozen; null: not mailed
     Column("audience", Integer, nullable=False, default=0),
     Column("stopped", Text, nullable=False, default=""),  # why sending stopped, if it did
@@ -161,6 +213,10 @@ digest_papers = Table(
     Column("retweets", BigInteger, nullable=False),
     Column("favorites", BigInteger, nullable=False),
     Column("signals", JSON, nullable=False),
+    Column(
+        "movement", String(20), nullable=False, default=""
+    ),  # new, back, up 3, down 2, same or ""
+    Column("merit", Float, nullable=False, default=0.0),  # what the order is by
     Column("paper", JSON, nullable=False),  # the paper as it was that day
 )
 
@@ -279,4 +335,28 @@ budgets = Table(
     Column("day", Date, primary_key=True),  # UTC
     Column("used", Integer, nullable=False, default=0),
     Column("stopped", Text, nullable=False, default=""),
+)
+
+# What paid reads were for and what they brought.
+reads = Table(
+    "reads",
+    metadata,
+    Column("signal", String(40), primary_key=True),
+    Column("day", Date, primary_key=True),  # UTC
+    Column("purpose", String(20), primary_key=True),  # size, search or refresh
+    Column("requests", Integer, nullable=False),
+    Column("posts", Integer, nullable=False),  # read and paid for
+    Column("useful", Integer, nullable=False),  # of them new here, or changed since the last look
+    Column("dollars", Float, nullable=False),
+)
+
+# Hosts that failed lately; a row is deleted when its host answers again.
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("reason", Text, nullable=False),
+    Column("failed_at", UTCDateTime, nullable=False),
+    Column("closed_until", UTCDateTime),  # not asked before; null: it may be
 )

@@ -1,0 +1,105 @@
+"""Counts that can be trusted: what is believed of posts, tallies, accounts, paid reads, hosts."""
+
+import sqlalchemy as sa
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TIME = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    add(
+        "posts",
+        sa.Column("shared", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("automated", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("titled", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("fingerprint", sa.String(16), nullable=False, server_default=""),
+        sa.Column("measured_at", TIME),
+        sa.Column("retweets", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("favorites", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("replies", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("growth", sa.Float(), nullable=False, server_default="0"),
+        sa.Column("flag", sa.String(40), nullable=False, server_default=""),
+        sa.Column("seen_at", TIME),
+        sa.Column("look_at", TIME),
+    )
+    op.create_index("ix_posts_signal_author", "posts", ["signal", "author"])
+    op.create_index("ix_posts_signal_look_at", "posts", ["signal", "look_at"])
+    add("readings", sa.Column("flag", sa.String(40), nullable=False, server_default=""))
+    add(
+        "digests",
+        sa.Column("by", sa.String(10), nullable=False, server_default="total"),
+        sa.Column("heard", sa.JSON()),
+    )
+    add(
+        "digest_papers",
+        sa.Column("movement", sa.String(20), nullable=False, server_default=""),
+        sa.Column("merit", sa.Float(), nullable=False, server_default="0"),
+    )
+    op.execute("UPDATE digest_papers SET merit = score")
+    create_tables()
+
+
+def add(table: str, *columns: sa.Column[object]) -> None:
+    """Add columns, filling rows that are there by defaults that do not stay."""
+    with op.batch_alter_table(table) as altered:
+        for column in columns:
+            altered.add_column(column)
+    with op.batch_alter_table(table) as altered:
+        for column in columns:
+            if not column.nullable:
+                altered.alter_column(column.name, server_default=None)
+
+
+def create_tables() -> None:
+    op.create_table(
+        "tallies",
+        sa.Column("paper_id", ID, nullable=False),
+        sa.Column("signal", sa.String(40), nullable=False),
+        sa.Column("posts", sa.Integer(), nullable=False),
+        sa.Column("retweets", sa.BigInteger(), nullable=False),
+        sa.Column("favorites", sa.BigInteger(), nullable=False),
+        sa.Column("growth", sa.Float(), nullable=False),
+        sa.Column("measured_at", TIME, nullable=False),
+        sa.Column("left_out", sa.Integer(), nullable=False),
+        sa.Column("flag", sa.String(40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["paper_id"], ["papers.id"], name="fk_tallies_paper_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("paper_id", "signal", name="pk_tallies"),
+    )
+    op.create_table(
+        "accounts",
+        sa.Column("signal", sa.String(40), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("posts", sa.Integer(), nullable=False),
+        sa.Column("titled", sa.Integer(), nullable=False),
+        sa.Column("label", sa.String(12), nullable=False),
+        sa.PrimaryKeyConstraint("signal", "author", name="pk_accounts"),
+    )
+    op.create_table(
+        "reads",
+        sa.Column("signal", sa.String(40), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("purpose", sa.String(20), nullable=False),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("posts", sa.Integer(), nullable=False),
+        sa.Column("useful", sa.Integer(), nullable=False),
+        sa.Column("dollars", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("signal", "day", "purpose", name="pk_reads"),
+    )
+    op.create_table(
+        "hosts",
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("failed_at", TIME, nullable=False),
+        sa.Column("closed_until", TIME),
+        sa.PrimaryKeyConstraint("host", name="pk_hosts"),
+    )
