@@ -32,7 +32,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from trendbot.errors import SettingsError
 from trendbot.folders import folder
-from trendbot.model import Cadence
+from trendbot.model import By, Cadence
 
 ENV_PREFIX = "TRENDBOT_"
 CONFIG_VARIABLE = "TRENDBOT_CONFIG"
@@ -152,13 +152,41 @@ class WindowDays(Section):
         return days
 
 
+class RankedBy(Section):
+    """What the order of each cadence's digests is by."""
+
+    daily: By = By.TOTAL
+    weekly: By = By.TOTAL
+    monthly: By = By.TOTAL
+
+    def of(self, cadence: Cadence) -> By:
+        """The order of `cadence`."""
+        by: By = getattr(self, cadence.value)
+        return by
+
+
 class Ranking(Section):
     """What makes a digest."""
 
+    by: RankedBy = RankedBy()
     size: int = Field(20, ge=1, le=100)
     min_score: float = Field(1, ge=0)
     window_days: WindowDays = WindowDays()
     weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+
+
+class Counting(Section):
+    """Whose posts count, and how often.
+
+    `bots`: of a bot's posts about one paper the best counts ("once"), none ("leave out") or
+    all ("count"). `known_bots` are accounts as "signal:name", beside those that give
+    themselves away. `archives`: totals that cannot be true rank "as printed" or, where
+    "checked", not at all.
+    """
+
+    bots: Literal["once", "leave out", "count"] = "once"
+    known_bots: tuple[Annotated[str, Field(pattern=r"^[a-z]+:\S+$")], ...] = ()
+    archives: Literal["as printed", "checked"] = "as printed"
 
 
 class MailSection(Section):
@@ -218,6 +246,7 @@ class Settings(BaseSettings):
     sources: dict[str, dict[str, Any]] = {}
     signals: dict[str, dict[str, Any]] = {}
     ranking: Ranking = Ranking()
+    counting: Counting = Counting()
     mail: MailSection = MailSection()
     web: Web = Web()
 
