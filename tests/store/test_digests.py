@@ -4,11 +4,12 @@ from datetime import date, datetime, timedelta
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, update
 
-from trendbot.model import Cadence, Digest, Paper, RankedPaper, Tally
+from trendbot.model import By, Cadence, Digest, Paper, RankedPaper, Tally
 from trendbot.store import digests, papers
 from trendbot.store.schema import digest_papers
+from trendbot.store.schema import digests as digests_table
 
 DAY = date(2026, 11, 19)
 OWLS = Paper(
@@ -31,9 +32,11 @@ def entries(engine: Engine, now: datetime) -> list[tuple[int, RankedPaper]]:
     with engine.begin() as conn:
         papers.upsert(conn, [BATS, OWLS], now)
         ids = papers.ids_of(conn, [OWLS.key, BATS.key])
-    owls = RankedPaper(
-        1, OWLS, 0.1 + 0.2, 2**40, 7, {"x": Tally(3, 2**40, 2), "hn": Tally(1, 0, 5)}
-    )
+    signals = {
+        "x": Tally(3, 2**40, 2, 1.5, now, 2),
+        "hn": Tally(1, 0, 5, flag="retweets without favorites"),
+    }
+    owls = RankedPaper(1, OWLS, 0.1 + 0.2, 2**40, 7, signals, 0.75, "up 3")
     return [(ids[OWLS.key], owls), (ids[BATS.key], RankedPaper(2, BATS, 0.0, 0, 0, {}))]
 
 
@@ -44,8 +47,19 @@ def freeze(
     day: date = DAY,
     cadence: Cadence = Cadence.DAILY,
 ) -> int | None:
+    counted_at = now - timedelta(hours=1)
+    since = day - timedelta(days=2)
     return digests.freeze(
-        conn, cadence, day, day - timedelta(days=2), day, now - timedelta(hours=1), now, entries
+        conn,
+        cadence,
+        day,
+        since,
+        day,
+        counted_at,
+        now,
+        entries,
+        By.RISING,
+        {"x": True, "hn": False},
     )
 
 
@@ -66,8 +80,23 @@ def test_a_digest_comes_back_exactly(
             counted_at=now - timedelta(hours=1),
             made_at=now,
             papers=tuple(entry for _, entry in entries),
+            by=By.RISING,
+            heard={"x": True, "hn": False},
         )
         assert digests.by_id(conn, made) == found
+
+
+def test_a_digest_of_an_older_version_comes_back(
+    engine: Engine, entries: list[tuple[int, RankedPaper]], now: datetime
+) -> None:
+    with engine.begin() as conn:
+        freeze(conn, entries, now)
+        conn.execute(update(digests_table).values(heard=None))
+        conn.execute(update(digest_papers).values(signals={"x": [3, 4, 5]}))
+        found = digests.find(conn, Cadence.DAILY, DAY)
+    assert found is not None
+    assert found.heard is None
+    assert found.papers[0].signals == {"x": Tally(3, 4, 5)}
 
 
 def test_a_frozen_paper_stays_as_it_was(

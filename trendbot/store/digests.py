@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
-from trendbot.model import Cadence, Digest, Paper, RankedPaper, Tally
+from trendbot.model import By, Cadence, Digest, Paper, RankedPaper, Tally
 from trendbot.store.engine import insert_into
 from trendbot.store.schema import digest_papers, digests
 
@@ -21,6 +21,8 @@ def freeze(
     counted_at: datetime,
     made_at: datetime,
     papers: Sequence[tuple[int, RankedPaper]],
+    by: By = By.TOTAL,
+    heard: Mapping[str, bool] | None = None,
 ) -> int | None:
     """Store a digest, each paper beside its id in the store; returns the digest's id.
 
@@ -33,6 +35,8 @@ def freeze(
         until=until,
         counted_at=counted_at,
         made_at=made_at,
+        by=by,
+        heard=heard,
     )
     digest_id: int | None = conn.scalar(statement.on_conflict_do_nothing().returning(digests.c.id))
     if digest_id is not None and papers:
@@ -86,6 +90,8 @@ def newest(conn: Connection, condition: ColumnElement[bool], limit: int) -> list
             counted_at=row.counted_at,
             made_at=row.made_at,
             papers=tuple(entries[row.id]),
+            by=By(row.by),
+            heard=row.heard,
         )
         for row in rows
     ]
@@ -99,7 +105,9 @@ def ranked(row: Row[*tuple[Any, ...]]) -> RankedPaper:
         score=row.score,
         retweets=row.retweets,
         favorites=row.favorites,
-        signals={name: Tally(*counts) for name, counts in row.signals.items()},
+        signals={name: _tally(*counts) for name, counts in row.signals.items()},
+        merit=row.merit,
+        movement=row.movement,
     )
 
 
@@ -115,12 +123,30 @@ def _row(digest_id: int, paper_id: int, entry: RankedPaper) -> dict[str, object]
         "score": entry.score,
         "retweets": entry.retweets,
         "favorites": entry.favorites,
-        "signals": {
-            name: [tally.posts, tally.retweets, tally.favorites]
-            for name, tally in entry.signals.items()
-        },
+        "signals": {name: _counts(tally) for name, tally in entry.signals.items()},
+        "merit": entry.merit,
+        "movement": entry.movement,
         "paper": _to_json(entry.paper),
     }
+
+
+def _counts(tally: Tally) -> list[object]:
+    measured_at = tally.measured_at and tally.measured_at.isoformat()
+    counted = [tally.posts, tally.retweets, tally.favorites, tally.growth]
+    return [*counted, measured_at, tally.left_out, tally.flag]
+
+
+def _tally(
+    posts: int,
+    retweets: int,
+    favorites: int,
+    growth: float = 0.0,  # digests of older versions end here
+    measured_at: str | None = None,
+    left_out: int = 0,
+    flag: str = "",
+) -> Tally:
+    moment = datetime.fromisoformat(measured_at) if measured_at else None
+    return Tally(posts, retweets, favorites, growth, moment, left_out, flag)
 
 
 def _to_json(paper: Paper) -> dict[str, object]:

@@ -193,7 +193,7 @@ digests = Table(
     Column(
         "by", String(10), nullable=False, default="total"
     ),  # what the order is by: total, rising, field
-    Column("heard", JSON),  # {signal: whether it answered}; null: not known
+    Column("heard", JSON(none_as_null=True)),  # {signal: whether it answered}; null: not known
     Column("planned_at", UTCDateTime),  # when the audience was frozen; null: not mailed
     Column("audience", Integer, nullable=False, default=0),
     Column("stopped", Text, nullable=False, default=""),  # why sending stopped, if it did
