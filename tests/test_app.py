@@ -203,7 +203,7 @@ def test_a_stopped_day_stays_stopped(engine: Engine, now: datetime, tmp_path: Pa
         assert runs.budget(conn, "x", now.date()) == (0, "no credits")
 
 
-def test_known_posts_are_the_leading_ones_of_that_signal(
+def test_posts_worth_a_look_are_the_leading_ones_of_that_signal(
     engine: Engine, now: datetime, tmp_path: Path
 ) -> None:
     paper = Paper("arxiv", "2611.1", "Owls", (), ("cs.LG",), now.date())
@@ -216,8 +216,8 @@ def test_known_posts_are_the_leading_ones_of_that_signal(
         papers.upsert(conn, [paper], now)
         posts.upsert(conn, [post("x", "1", 5), post("x", "2", 9), post("huggingface", "3", 99)])
     context = _context(app_of(engine, now, tmp_path), "x")
-    assert context.known_posts(10) == ["2", "1"]
-    assert context.known_posts(1) == ["2"]
+    assert context.worth_a_look(10) == ["2", "1"]
+    assert context.worth_a_look(1) == ["2"]
 
 
 def test_no_connection_to_the_mail_server_outlives_the_app(

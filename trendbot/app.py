@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pkgutil import resolve_name
 from threading import Event
@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Engine
 
 from trendbot import compose
-from trendbot.collect import MEASURED_DAYS
 from trendbot.context import Budget, Context
 from trendbot.deliver import Dispatch, Watch, never, unwatched
 from trendbot.doorway import Doorway
@@ -171,7 +170,7 @@ class App:
             now=self.now,
             fetcher=self.fetcher,
             budget=self._budget(name),
-            known_posts=partial(self._known_posts, name),
+            worth_a_look=partial(self._worth_a_look, name),
         )
 
     def _budget(self, name: str) -> Budget:
@@ -189,10 +188,9 @@ class App:
 
         return Budget(reserve, release, stop)
 
-    def _known_posts(self, name: str, limit: int) -> list[str]:
-        today = self.now().date()
+    def _worth_a_look(self, name: str, limit: int) -> list[str]:
         with self.engine.connect() as conn:
-            return posts.leading(conn, name, today - timedelta(days=MEASURED_DAYS), today, limit)
+            return posts.worth_a_look(conn, name, self.now(), limit)
 
 
 def build(settings: Settings, now: Callable[[], datetime] | None = None) -> App:

@@ -32,12 +32,12 @@ class Context:
     """The outside of an adapter.
 
     `home` is the folder relative paths start from. `now` is the clock. `fetcher` asks the web
-    politely. `known_posts(limit)` returns up to `limit` ids of this signal's posts about the
-    papers leading the current rankings, best first.
+    politely. `worth_a_look(limit)` returns up to `limit` ids of this signal's stored posts that
+    are due for another look, those that matter most first.
     """
 
     home: Path
     now: Callable[[], datetime]
     fetcher: Fetcher
     budget: Budget
-    known_posts: Callable[[int], list[str]]
+    worth_a_look: Callable[[int], list[str]]

@@ -41,7 +41,7 @@ def outside(world: World, purse: Purse) -> Iterator[Context]:
         now=lambda: world.now,
         fetcher=fetcher,
         budget=Budget(purse.reserve, purse.release, purse.stop),
-        known_posts=lambda limit: [],
+        worth_a_look=lambda limit: [],
     )
     fetcher.close()
 

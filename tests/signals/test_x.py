@@ -43,7 +43,7 @@ def build(upstream: Upstream, purse: Purse) -> Iterator[Build]:
             base = {"enabled": True, "base_url": upstream.x, "bearer_token": TOKEN}
             settings = section(XSettings, {**base, **table}, "signals.x")
             stored = known or []
-            return X(settings, replace(context, known_posts=lambda limit: stored[:limit]))
+            return X(settings, replace(context, worth_a_look=lambda limit: stored[:limit]))
 
         yield build
 

@@ -232,11 +232,11 @@ def test_leading_posts_are_those_counted_most(engine: Engine, post: Post, now: d
                 counted(7, 90, listed_on=DAY),
             ],
         )
-        assert posts.leading(conn, "x", DAY, DAY, 10) == ["2", "1", "3"]
-        assert posts.leading(conn, "x", DAY, DAY, 1) == ["2"]
+        assert posts.worth_a_look(conn, "x", now, 10) == ["2", "1", "3"]
+        assert posts.worth_a_look(conn, "x", now, 1) == ["2"]
         later = replace(counted(3, 500), reading=Reading(now + timedelta(hours=1), 500, 0))
         posts.upsert(conn, [later])
-        assert posts.leading(conn, "x", DAY, DAY, 10) == ["3", "2", "1"]
+        assert posts.worth_a_look(conn, "x", now, 10) == ["3", "2", "1"]
 
 
 def test_many_posts_take_few_statements(engine: Engine, post: Post) -> None:

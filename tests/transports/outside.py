@@ -16,7 +16,7 @@ def context(home: Path) -> Context:
         now=lambda: NOW,
         fetcher=Fetcher("test@trendbot.example"),
         budget=Budget(lambda wanted, limit: 0, lambda unused: None, lambda reason: None),
-        known_posts=lambda limit: [],
+        worth_a_look=lambda limit: [],
     )
 
 

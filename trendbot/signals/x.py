@@ -141,7 +141,7 @@ class X:
     def _pages(self, since: datetime) -> Iterator[list[Mapping[str, Any]]]:
         """Yield what X returns, one list per request made."""
         # Posts from archives have ids of their own making, which X would refuse.
-        known = self._context.known_posts(self._settings.refresh)
+        known = self._context.worth_a_look(self._settings.refresh)
         known = [post_id for post_id in known if POST_ID.fullmatch(post_id)]
         found: set[str] = set()
         for items in self._search(since, len(known)):

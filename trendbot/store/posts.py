@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import (
     CTE,
@@ -24,6 +24,7 @@ from trendbot.store.papers import ids_of
 from trendbot.store.schema import papers, post_papers, posts, readings
 
 PostKey = tuple[str, str]  # signal, id
+LATELY = timedelta(days=7)
 
 
 def upsert(conn: Connection, found: Sequence[Post]) -> int:
@@ -122,11 +123,11 @@ def newest_reading(conn: Connection, paper_ids: Sequence[int], as_of: datetime) 
     return newest or as_of
 
 
-def leading(conn: Connection, signal: str, since: date, until: date, limit: int) -> list[str]:
+def worth_a_look(conn: Connection, signal: str, now: datetime, limit: int) -> list[str]:
     """The ids of up to `limit` posts of `signal` that lead, by retweets + favorites, best first.
 
-    Only posts about papers announced from `since` to `until`, both included, that were
-    measured; totals of archives are no posts one could ask for again.
+    Only posts about papers announced within the last week that were measured; totals of
+    archives are no posts one could ask for again.
     """
     rows = conn.execute(
         select(posts.c.external_id)
@@ -136,7 +137,7 @@ def leading(conn: Connection, signal: str, since: date, until: date, limit: int)
         .where(
             posts.c.signal == signal,
             posts.c.listed_on.is_(None),
-            papers.c.announced.between(since, until),
+            papers.c.announced >= now.date() - LATELY,
         )
         .group_by(posts.c.external_id)
         .order_by(func.max(readings.c.retweets + readings.c.favorites).desc(), posts.c.external_id)
