@@ -22,6 +22,7 @@ LAYERS = (
             "envelope",
             "feed_forms",
             "forms",
+            "honesty",
             "hotpapers",
             "letter",
             "notice_letters",
