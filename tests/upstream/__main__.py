@@ -1,7 +1,7 @@
 """`python -m tests.upstream --today 2026-11-20`: an upstream as a process of its own.
 
-Prints one JSON line with its bases and serves the small world until stdin closes. `--now`
-sets the clock (default 18:00 UTC of that day).
+Prints one JSON line with the address of each service, and serves the small world until stdin
+closes. `--now` sets the clock (default 18:00 UTC of that day).
 """
 
 import argparse
@@ -9,7 +9,7 @@ import json
 import sys
 from datetime import date, datetime
 
-from tests.upstream.server import Upstream
+from tests.upstream.server import SERVICES, Upstream
 from tests.upstream.world import small_world
 
 
@@ -22,8 +22,7 @@ def main() -> None:
     world = small_world(chosen.today)
     world.now = chosen.now or world.now
     with Upstream(world) as upstream:
-        names = ("url", "arxiv", "arxiv_api", "rss", "x", "huggingface")
-        sys.stdout.write(json.dumps({name: getattr(upstream, name) for name in names}) + "\n")
+        sys.stdout.write(json.dumps({name: getattr(upstream, name) for name in SERVICES}) + "\n")
         sys.stdout.flush()
         sys.stdin.read()
 

@@ -27,7 +27,7 @@ def daily(world: World, query: Query) -> Reply:
     limit, number = query.get("limit", "50"), query.get("p", "0")
     if not limit.isdigit() or not 1 <= int(limit) <= 100 or not number.isdigit():
         return failure(400, "Invalid limit or p: expected a limit from 1 to 100")
-    existing = [entry for entry in world.entries if entry.day <= world.now.date()]
+    existing = [entry.at(world.now) for entry in world.entries if entry.day <= world.now.date()]
     newest = max((entry.day for entry in existing), default=world.today)
     wanted = query.get("date") or query.get("week") or query.get("month") or newest.isoformat()
     if not re.fullmatch(r"\d{4}-(\d\d-\d\d|W\d\d|\d\d)", wanted) or not possible(wanted):
@@ -56,7 +56,7 @@ def names(day: date) -> tuple[str, str, str]:
 
 def one(world: World, paper_id: str) -> Reply:
     """One paper with what is linked to it; 404 where nobody submitted it."""
-    found = [entry for entry in world.entries if entry.paper_id == paper_id]
+    found = [entry.at(world.now) for entry in world.entries if entry.paper_id == paper_id]
     if not found:
         return failure(404, "Paper not found")
     linked: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The upstream: arXiv, X and Hugging Face on one loopback port, to be scripted by a test.
+"""The upstream: arXiv and the networks, each on a loopback port of its own, for tests to script.
 
     from tests.upstream.server import Upstream
     from tests.upstream.world import WorldPaper, WorldPost, small_world
@@ -6,7 +6,8 @@
     with Upstream(small_world(date(2026, 11, 20))) as upstream:
         ...
 
-Addresses, as the settings base_url, api_url and rss_url take them; below each:
+Addresses, as the settings base_url, api_url and rss_url take them; every service of SERVICES
+has one by its name. Below each:
 
     upstream.arxiv        /list/<cat>/new?skip=&show=   /catchup/<cat>/<date>?abs=True&page=
     upstream.arxiv_api    ?search_query=&id_list=&start=&max_results=&sortBy=   (ends /api/query)
@@ -15,6 +16,10 @@ Addresses, as the settings base_url, api_url and rss_url take them; below each:
                           /oembed?url=   (any bearer token, unless world.x.token names one)
     upstream.huggingface  /api/daily_papers?date=&limit=&p=   /api/papers/<id>
 
+A new service is a function `answer(world, path, query, headers)` in a file of its own and a
+line in SERVICES. What a POST holds as JSON comes as its query; of a name that is asked for
+several times the query holds each value on a line.
+
 `upstream.world` is what they speak about, and every request reads it anew: change
 `world.today`, `world.now`, `world.papers`, `world.posts`, a post's counts, `world.x` (an
 XRules: how X behaves for good) whenever you like. Nothing reads the wall clock; the Date
@@ -22,9 +27,10 @@ header is `world.now`. Posts later than `world.now` do not exist yet; X refuses 
 than seven days before it, arXiv days more than 90 before `world.today`. The real limits hold
 (show, max_results, query length, ids, unknown parameters, tokens): see arxiv.py, x.py.
 
-What was asked, in order: `upstream.requests`, tuples (service, path, query, headers) with
-service one of arxiv, arxiv_api, rss, x, huggingface, path as on the real host ("/list/…",
-"/api/query", "/rss/…", "/2/tweets/…", "/api/daily_papers"), names of headers in lower case.
+What was asked, in order: `upstream.requests`, tuples (service, path, query, headers, at)
+with service a name of SERVICES, path as on the real host ("/list/…", "/api/query", "/rss/…",
+"/2/tweets/…", "/api/daily_papers"), names of headers in lower case, `at` the world's clock.
+What was answered: `upstream.replies`, pairs of a request and a Reply.
 `upstream.asked(where)` gives those that match, `upstream.wait_for(where)` blocks until one has
 come in.
 
@@ -63,16 +69,18 @@ block releases what is held, closes every socket and raises what went wrong insi
 
 import functools
 import hashlib
+import json
+import selectors
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.upstream import arxiv, arxiv_feeds, huggingface, x
 from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled, strike
@@ -87,6 +95,7 @@ SERVICES: dict[str, Answer] = {
     "x": x.answer,
     "huggingface": huggingface.answer,
 }
+BASES = {"arxiv_api": "/api/query", "rss": "/rss"}  # what an address has behind its port
 PATIENCE = 30.0  # seconds until an idle connection or a waiting test is given up
 
 
@@ -97,6 +106,7 @@ class Request(NamedTuple):
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    at: datetime
 
 
 class Upstream:
@@ -105,19 +115,21 @@ class Upstream:
     def __init__(self, world: World) -> None:
         self.world = world
         self.requests: list[Request] = []
+        self.replies: list[tuple[Request, Reply]] = []
         self.failures: list[BaseException] = []
         self.released = threading.Event()
         self._faults: list[Fault] = []
         self._arrival = threading.Condition()
-        self._server = Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.daemon = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self.arxiv = f"{self.url}/arxiv"
-        self.arxiv_api = f"{self.url}/arxiv_api/api/query"
-        self.rss = f"{self.url}/rss/rss"
-        self.x = f"{self.url}/x"
-        self.huggingface = f"{self.url}/huggingface"
+        self._servers = {service: Server(self, service) for service in SERVICES}
+        self._end, self._ended = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __getattr__(self, service: str) -> str:
+        """The address of a service."""
+        if service not in SERVICES:
+            raise AttributeError(f"no service {service!r}; there are {sorted(SERVICES)}")
+        port = self._servers[service].server_address[1]
+        return f"http://127.0.0.1:{port}{BASES.get(service, '')}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -130,11 +142,25 @@ class Upstream:
         trace: TracebackType | None,
     ) -> None:
         self.release()
-        self._server.shutdown()
+        self._end.close()
         self._thread.join()
-        self._server.close()
+        self._ended.close()
+        for server in self._servers.values():
+            server.close()
         if self.failures and error is None:
             raise self.failures[0]
+
+    def _serve(self) -> None:
+        """Take the connections of all services, on one thread that only wakes for them."""
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._ended, selectors.EVENT_READ)
+            for server in self._servers.values():
+                ready.register(server, selectors.EVENT_READ, server)
+            while True:
+                for key, _ in ready.select():
+                    if key.fileobj is self._ended:
+                        return
+                    key.data.handle_request()
 
     def fault(
         self, where: str, kind: str, times: int | None = 1, after: int = 0, **how: Any
@@ -173,12 +199,12 @@ class Upstream:
             self.requests.append(request)
             self._arrival.notify_all()
             faults = strike(self._faults, request.service, request.path)
-        if request.service not in SERVICES:
-            return arxiv.failure(404, f"no service {request.service}")
         seen = functools.reduce(bent, faults, self.world)
         reply = SERVICES[request.service](seen, request.path, request.query, request.headers)
         reply = conditional(seen, request, reply)
-        return functools.reduce(lambda left, fault: spoiled(left, seen, fault), faults, reply)
+        reply = functools.reduce(lambda left, fault: spoiled(left, seen, fault), faults, reply)
+        self.replies.append((request, reply))
+        return reply
 
 
 def conditional(world: World, request: Request, reply: Reply) -> Reply:
@@ -203,9 +229,11 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 64
+    timeout = 0  # a connection that is gone again is not waited for
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, service: str) -> None:
         self.upstream = upstream
+        self.service = service
         self._open: set[socket.socket] = set()
         self._workers: list[threading.Thread] = []
         super().__init__(("127.0.0.1", 0), Handler)
@@ -250,13 +278,25 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        """Split off the service, ask it, send what it says."""
-        parts = urlsplit(self.path)
-        _, service, *rest = unquote(parts.path).split("/", 2)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(service, "/" + "".join(rest), query, headers)
-        self.send(self.server.upstream.answer(request))
+        """Ask the service and send what it says."""
+        self.serve(parse_qs(urlsplit(self.path).query, keep_blank_values=True))
+
+    def do_POST(self) -> None:
+        """The same, with what the body holds as the query."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.serve({name: [str(value)] for name, value in body.items()})
+
+    def serve(self, asked: Mapping[str, list[str]]) -> None:
+        """Note what is asked, ask the service, send what it says."""
+        upstream = self.server.upstream
+        request = Request(
+            self.server.service,
+            unquote(urlsplit(self.path).path),
+            {name: "\n".join(values) for name, values in asked.items()},
+            {name.lower(): value for name, value in self.headers.items()},
+            upstream.world.now,
+        )
+        self.send(upstream.answer(request))
 
     def send(self, reply: Reply) -> None:
         """Send the reply as its manner says."""

@@ -4,15 +4,16 @@ import json
 import subprocess
 import sys
 import threading
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from tests.upstream.client import get
-from tests.upstream.server import Upstream
+from tests.upstream.server import SERVICES, Upstream
 from tests.upstream.world import small_world
 
 TODAY = date(2026, 11, 20)
@@ -32,6 +33,49 @@ def test_records_what_it_is_asked(upstream: Upstream) -> None:
     assert first.headers["user-agent"] == "me"
     assert upstream.asked("huggingface") == upstream.asked("/api/papers/*") == [second]
     assert upstream.asked("x") == []
+
+
+def test_each_service_has_a_port_of_its_own(upstream: Upstream) -> None:
+    addresses = [getattr(upstream, service) for service in SERVICES]
+    assert len({urlsplit(address).port for address in addresses}) == len(SERVICES)
+    with pytest.raises(AttributeError, match="no service 'arvix'"):
+        assert upstream.arvix
+
+
+def test_notes_values_of_one_name_and_what_is_posted(upstream: Upstream) -> None:
+    get(f"{upstream.x}/many", ids=["1", "2"])
+    with requests.Session() as session:
+        session.trust_env = False
+        session.post(f"{upstream.x}/in", json={"name": "me"}, timeout=10)
+    assert [one.query for one in upstream.requests] == [{"ids": "1\n2"}, {"name": "me"}]
+    assert {one.at for one in upstream.requests} == {upstream.world.now}
+    assert [reply.status for _, reply in upstream.replies] == [401, 401]
+
+
+class TestWorld:
+    def test_announces_at_eight_in_new_york(self) -> None:
+        world = small_world(TODAY)
+        for moment, last in (
+            ("2026-11-20T00:59+00:00", "2026-11-19"),
+            ("2026-11-20T01:00+00:00", "2026-11-20"),
+            ("2026-11-22T12:00+00:00", "2026-11-20"),
+            ("2026-11-23T01:00+00:00", "2026-11-23"),
+        ):
+            world.tick(datetime.fromisoformat(moment))
+            assert world.last_announcement() == date.fromisoformat(last)
+
+    def test_posts_grow_and_go(self) -> None:
+        world = small_world(TODAY)
+        (post,) = world.posts = [world.posts[6]]
+        post.growth = lambda age: min(1, age / timedelta(hours=10))
+        post.deleted_at = post.created_at + timedelta(hours=20)
+        for hours, favorites in ((-1, []), (0, [0]), (5, [406]), (19, [812]), (20, [])):
+            world.now = post.created_at + timedelta(hours=hours)
+            assert [one.favorites for one in world.visible("x")] == favorites
+            assert world.visible("bluesky") == []
+        (entry,) = world.entries = [world.entries[0]]
+        entry.growth = post.growth
+        assert entry.at(datetime(2026, 11, 20, 5, tzinfo=UTC)).upvotes == 21
 
 
 class TestFaults:

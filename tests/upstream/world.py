@@ -6,9 +6,15 @@ reads the wall clock: `world.today` is the date on arXiv's newest page, `world.n
 moment that decides which posts exist, which are too old for a search, and the Date header.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+NEW_YORK = ZoneInfo("America/New_York")
+ANNOUNCED_AT = 20  # o'clock there, the evening before the day arXiv prints
+Growth = Callable[[timedelta], float]
 
 EPOCH_MS = 1288834974657  # where X's ids begin to count: (milliseconds since then) << 22
 
@@ -86,10 +92,14 @@ class WorldPaper:
 
 @dataclass(slots=True)
 class WorldPost:
-    """A post on X. `urls` are the links as they resolve, not as t.co shortens them.
+    """A post on a network. `urls` are the links as they resolve, not as t.co shortens them.
 
-    Set `deleted` to make a look-up answer with a partial error. `repost_of` and `quote_of`
-    hold ids. A repost needs no counts: X gives it the retweets of its original and no likes.
+    `network` names it: x, bluesky, hackernews, or one of Mastodon's servers. Retweets are
+    reposts and boosts, favorites are likes and points, replies are comments; where there is
+    `growth` they are what the counts come to, and at the age t the network tells growth(t)
+    of each. `deleted` and `deleted_at` take it away. `repost_of` and `quote_of` hold ids. A
+    repost needs no counts: X gives it the retweets of its original and no likes. `bot` is
+    what the network itself says of its author.
     """
 
     id: str
@@ -105,17 +115,44 @@ class WorldPost:
     quote_of: str = ""
     lang: str = "en"
     deleted: bool = False
+    network: str = "x"
+    growth: Growth | None = None
+    deleted_at: datetime | None = None
+    bot: bool = False
+
+    def exists(self, moment: datetime) -> bool:
+        """Whether it is written by then and not deleted."""
+        is_deleted = self.deleted or (self.deleted_at is not None and self.deleted_at <= moment)
+        return self.created_at <= moment and not is_deleted
+
+    def at(self, moment: datetime) -> "WorldPost":
+        """The post with the counts it has at that moment."""
+        if self.growth is None:
+            return self
+        share = self.growth(moment - self.created_at)
+        counts = ("retweets", "favorites", "replies", "quotes")
+        grown = {name: int(share * getattr(self, name)) for name in counts}
+        return replace(self, growth=None, **grown)  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
 class WorldEntry:
-    """A paper on Hugging Face's page of the day `day`."""
+    """A paper on Hugging Face's page of the day `day`; it grows as posts do, from 00:00 UTC."""
 
     paper_id: str
     day: date
     upvotes: int = 0
     comments: int = 0
     github_stars: int | None = None
+    growth: Growth | None = None
+
+    def at(self, moment: datetime) -> "WorldEntry":
+        """The entry with the counts it has at that moment."""
+        if self.growth is None:
+            return self
+        share = self.growth(moment - datetime.combine(self.day, time(), UTC))
+        counts = {"upvotes": int(share * self.upvotes), "comments": int(share * self.comments)}
+        return replace(self, growth=None, **counts)  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -136,7 +173,7 @@ class XRules:
 
 @dataclass(slots=True)
 class World:
-    """Everything the three services know."""
+    """Everything the services know."""
 
     today: date
     now: datetime
@@ -151,6 +188,20 @@ class World:
         """Set the newest listing day, and the clock to 18:00 UTC of that day."""
         self.today = today
         self.now = evening(today)
+
+    def tick(self, now: datetime) -> None:
+        """Set the clock; the newest listing is tomorrow's from 20:00 in New York on."""
+        self.now = now
+        there = now.astimezone(NEW_YORK)
+        self.today = there.date() + timedelta(days=there.hour >= ANNOUNCED_AT)
+
+    def visible(self, network: str) -> list[WorldPost]:
+        """The posts of a network that exist now, with their counts of now."""
+        return [
+            post.at(self.now)
+            for post in self.posts
+            if post.network == network and post.exists(self.now)
+        ]
 
     def paper(self, paper_id: str) -> WorldPaper | None:
         """The paper with this unversioned id."""

@@ -88,7 +88,7 @@ def look_up(world: World, query: Query) -> dict[str, object]:
     if not 1 <= len(ids) <= 100 or not all(re.fullmatch(r"\d{1,19}", one) for one in ids):
         message = f"The number of values in the `ids` query parameter list [{len(ids)}] is not "
         raise RefusedError("ids", query.get("ids", ""), message + "between 1 and 100, or bad")
-    there = {post.id: post for post in visible(world)}
+    there = {post.id: post for post in world.visible("x")}
     posts = [there[one] for one in ids if one in there]
     document = rendered(world, query, posts) if posts else {}
     if missing := [gone(one) for one in ids if one not in there]:
@@ -128,7 +128,7 @@ def matching(world: World, query: Query) -> list[WorldPost]:
     last, first = int(query.get("since_id", 0)), int(query.get("until_id", 2**63))
     found = [
         post
-        for post in visible(world)
+        for post in world.visible("x")
         if start <= post.created_at < end
         and last < int(post.id) < first
         and (world.x.search_has_reposts or not post.repost_of)
@@ -156,11 +156,6 @@ def span(world: World, query: Query) -> tuple[datetime, datetime]:
         text = "'end_time' must be a minimum of 10 seconds prior to the request time."
         raise RefusedError("end_time", query["end_time"], text)
     return start, end
-
-
-def visible(world: World) -> list[WorldPost]:
-    """The posts that exist now: written by `world.now` and not deleted."""
-    return [post for post in world.posts if post.created_at <= world.now and not post.deleted]
 
 
 def rendered(world: World, query: Query, posts: Sequence[WorldPost]) -> dict[str, object]:
@@ -209,13 +204,18 @@ def full(world: World, post: WorldPost) -> dict[str, object]:
 def metrics_of(world: World, post: WorldPost) -> dict[str, int]:
     """The counts; a repost shows its original's retweets and nothing else of it."""
     return {
-        "retweet_count": world.post(post.repost_of).retweets if post.repost_of else post.retweets,
+        "retweet_count": original(world, post).retweets,
         "reply_count": 0 if post.repost_of else post.replies,
         "like_count": 0 if post.repost_of else post.favorites,
         "quote_count": 0 if post.repost_of else post.quotes,
         "bookmark_count": post.favorites // 2,
         "impression_count": 0 if post.repost_of else 90 * post.favorites + 17,
     }
+
+
+def original(world: World, post: WorldPost) -> WorldPost:
+    """What a repost reposts; any other post itself."""
+    return world.post(post.repost_of).at(world.now) if post.repost_of else post
 
 
 def with_links(world: World, post: WorldPost) -> tuple[str, list[dict[str, object]]]:
@@ -265,7 +265,7 @@ def gone(post_id: str) -> dict[str, str]:
 def oembed(world: World, query: Query) -> Reply:
     """publish.x.com/oembed for one post; 404 where it is gone."""
     matched = re.search(r"/status/(\d+)", query.get("url", ""))
-    posts = {post.id: post for post in visible(world)}
+    posts = {post.id: post for post in world.visible("x")}
     if not matched or matched[1] not in posts:
         return as_json({"error": "Sorry, that page does not exist"}, 404 if matched else 400)
     post = posts[matched[1]]
