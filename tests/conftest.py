@@ -153,7 +153,12 @@ def empty_postgresql(postgresql_server: URL) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty, migrated database, once of each kind."""
-    if request.param == "sqlite":
+    return address_of(request.param, request, tmp_path)
+
+
+def address_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty, migrated database, "sqlite" or "postgresql"."""
+    if kind == "sqlite":
         template = request.getfixturevalue("sqlite_template")
         shutil.copyfile(template, tmp_path / "trendbot.db")
         return f"sqlite:///{tmp_path}/trendbot.db"

@@ -94,7 +94,11 @@ def nobody_writes(office: Office) -> bool:
         return bool(conn.scalar(others) == 0)
 
 
-@pytest.mark.parametrize("mails", [0, 3, 12])
+@pytest.mark.parametrize(
+    ("mails", "database_url"),
+    [(0, "sqlite"), (3, "postgresql"), (12, "sqlite"), (12, "postgresql")],
+    indirect=["database_url"],
+)
 def test_a_process_that_sleeps_past_its_lease(mails: int, office: Office, server: RawSmtpd) -> None:
     """Another takes over; the sleeper wakes up to claims that are not its own any more."""
     server.play({"DOT": hold_after(mails)})

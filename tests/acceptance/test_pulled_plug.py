@@ -33,13 +33,20 @@ WHILE_SENDING = [
 ]
 
 
+def on_one_database_each(places: list[str], first: int) -> pytest.MarkDecorator:
+    """Each place once, on one database after the other: both see half of them."""
+    kinds = ("sqlite", "postgresql")
+    pairs = [(place, kinds[number % 2]) for number, place in enumerate(places, start=first)]
+    return pytest.mark.parametrize(("place", "database_url"), pairs, indirect=["database_url"])
+
+
 def people(trendbot: Trendbot) -> None:
     (trendbot.home / "people.csv").write_text("email\n" + "\n".join(READERS))
     trendbot("subscribers", "import", "people.csv", "--confirmed")
 
 
 @pytest.mark.parametrize("transport", ["maildir"])
-@pytest.mark.parametrize("place", BEFORE_SENDING + WHILE_SENDING)
+@on_one_database_each(BEFORE_SENDING + WHILE_SENDING, 0)
 def test_a_maildir_gets_each_mail_once(place: str, trendbot: Trendbot) -> None:
     people(trendbot)
     trendbot("run", "--date", "2026-11-20", status=-9, DIE_AT=place)
@@ -50,7 +57,7 @@ def test_a_maildir_gets_each_mail_once(place: str, trendbot: Trendbot) -> None:
     assert (books["sent"], books["audience"], books["balanced"]) == (25, 25, True)
 
 
-@pytest.mark.parametrize("place", [*BEFORE_SENDING, "trendbot.store.deliveries.finish:1"])
+@on_one_database_each([*BEFORE_SENDING, "trendbot.store.deliveries.finish:1"], 1)
 def test_smtp_where_nothing_was_handed_over(place: str, trendbot: Trendbot, smtpd: Smtpd) -> None:
     people(trendbot)
     trendbot("run", "--date", "2026-11-20", status=-9, DIE_AT=place)

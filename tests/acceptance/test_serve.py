@@ -81,6 +81,7 @@ def test_it_mails_each_reader_at_their_hour(
     assert "still open" not in trendbot("deliver")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_mail_server_that_hangs_does_not_hold_up_the_stop(trendbot: Trendbot) -> None:
     with Smtpd({f"DOT {READERS[0]}": [HANG]}) as smtpd:
         toml = Path(trendbot.home / "trendbot.toml")

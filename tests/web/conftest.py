@@ -1,4 +1,4 @@
-"""Somebody who visits the site, once on each database."""
+"""Somebody who visits the site; on both databases where a test says so."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from tests.conftest import address_of
 from tests.web.visitors import NO_LIMITS, Visitor
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty, migrated SQLite; what differs is tested in the store."""
+    return address_of(getattr(request, "param", "sqlite"), request, tmp_path)
 
 
 @pytest.fixture

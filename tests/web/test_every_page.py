@@ -18,7 +18,6 @@ from tests.web.visitors import Visitor
 from tests.web.world import fill_with_owls
 from trendbot.folders import folder
 
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 LOADED = ("src", "srcset", "poster", "data", "background", "action", "formaction")
 SITE = "http://127.0.0.1:9"  # where nobody listens
 
@@ -61,14 +60,12 @@ def foreign(page: BeautifulSoup) -> Iterator[str]:
         yield from (address for address in named if not address.startswith("/"))
 
 
-@SQLITE
 def test_pages_are_valid(pages: dict[str, str]) -> None:
     static = folder("templates") / "web" / "static"
     files = {file.name: file.read_text("utf-8") for file in static.iterdir()}
     valid_html(pages | files)
 
 
-@SQLITE
 def test_no_route_is_left_out(visitor: Visitor) -> None:
     fill_with_owls(visitor.engine)
     routes = list(routes_of(visitor.client.app))
@@ -94,7 +91,6 @@ def routes_of(router: Any) -> Iterator[APIRoute]:
 
 # Each page in one of the four windows, neighbours in another: to see all in all four takes a
 # minute more, and the walk of a reader does so with those that people use.
-@SQLITE
 @pytest.mark.parametrize("part", range(len(WIDTHS)))
 def test_everybody_can_use_the_pages(
     pages: dict[str, str], visitor: Visitor, browser: Browser, part: int

@@ -208,6 +208,7 @@ def test_what_the_guard_refuses_is_a_page_too(troubled: Troubled) -> None:
     assert "another site" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_text_the_database_cannot_hold_is_the_senders_fault(engine: Engine, app: App) -> None:
     """PostgreSQL takes no NUL in a text; SQLite does."""
 

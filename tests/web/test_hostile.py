@@ -23,7 +23,6 @@ from trendbot.model import Status, Subscriber
 from trendbot.notice_letters import Kind
 from trendbot.tokens import PREFERENCES, UNSUBSCRIBE
 
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SITE = "http://127.0.0.1:9"  # where nobody listens
 NEVER = ("script", "style", "iframe", "img", "object", "embed", "base", "math", "x:script")
 HOME = "https://trends.example.org"
@@ -93,7 +92,6 @@ def check_feed(path: str, answer: Response) -> None:
         check_page(entry.content[0].value)
 
 
-@SQLITE
 def test_nothing_runs_in_a_browser_with_script(
     shown: dict[str, Response], visitor: Visitor, browser: Browser
 ) -> None:
@@ -184,7 +182,6 @@ def owner(door: str) -> Status:
 # Headers
 
 
-@SQLITE
 def test_headers_change_nothing(visitor: Visitor) -> None:
     for path in ("/", "/search?q=owl", "/feeds/daily.atom", "/api/digests", "/no"):
         plain = visitor.get(path)
@@ -196,7 +193,6 @@ def test_headers_change_nothing(visitor: Visitor) -> None:
             assert "evil" not in str(answer.headers), header
 
 
-@SQLITE
 def test_headers_of_forms_are_refused_or_ignored(visitor: Visitor) -> None:
     form = {"email": "ada@example.org"}
     for name, value in HEADERS:
@@ -224,7 +220,6 @@ def forms() -> Iterator[dict[str, Any]]:
     yield {f"field{number}": "" for number in range(1_000)}
 
 
-@SQLITE
 def test_forms_say_what_they_like(visitor: Visitor) -> None:
     reader = visitor.subscriber()
     pages: dict[str, str] = {}
@@ -270,7 +265,6 @@ BODIES: Mapping[str, tuple[str, bytes]] = {
 }
 
 
-@SQLITE
 def test_bodies_are_refused_calmly(visitor: Visitor) -> None:
     preferences = f"/preferences/{visitor.token_of(PREFERENCES, visitor.subscriber())}"
     before = visitor.everything()
@@ -286,7 +280,6 @@ def test_bodies_are_refused_calmly(visitor: Visitor) -> None:
     assert visitor.everything()["notices"] == before["notices"]
 
 
-@SQLITE
 def test_queries_say_what_they_like(visitor: Visitor) -> None:
     paths = (
         "/search?q={}", "/search?category={}", "/search?since={}", "/search?page={}",
