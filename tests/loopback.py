@@ -23,13 +23,17 @@ Script = Answer | Callable[[BaseHTTPRequestHandler], None]
 
 
 class Site(ThreadingHTTPServer):
-    """Plays `script` answer by answer, then repeats the last; `asked` holds path and headers."""
+    """Plays `script` answer by answer, then repeats the last.
+
+    `asked` holds path and headers of each request, `posted` the body of each POST.
+    """
 
     daemon_threads = False
 
     def __init__(self) -> None:
         self.script: list[Script] = [Answer()]
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.posted: list[bytes] = []
         self.over = threading.Event()
         self.lock = threading.Lock()
         self.at_once = 0
@@ -56,6 +60,10 @@ class Handler(BaseHTTPRequestHandler):
             self.play(answer)
         finally:
             self.is_over()
+
+    def do_POST(self) -> None:
+        self.server.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
 
     def is_over(self) -> None:
         """Count the request as answered: before the last byte, on which the next may begin."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trendbot.fetch import Failure, Page, redirected, retry_after
+from trendbot.fetch_rules import Failure, Page, redirected, retry_after
 
 
 @given(st.text(), st.none() | st.text())

@@ -15,11 +15,13 @@ LAYERS = (
         *(
             "addresses",
             "answers",
+            "archive_check",
             "categories",
             "chart",
             "compose",
             "due",
             "envelope",
+            "fetch_rules",
             "feed_forms",
             "forms",
             "honesty",
@@ -48,7 +50,7 @@ LAYERS = (
     ("app",),
     ("pipeline",),
     (
-        *("cli", "cli_subscribers", "cli_worker", "daemon", "demo", "doctor", "reports"),
+        *("cli", "cli_import", "cli_subscribers", "cli_worker", "daemon", "demo", "doctor", "reports"),
         *("terminal", "web", "worker"),
     ),
 )

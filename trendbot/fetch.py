@@ -1,35 +1,46 @@
 """Ask the web politely: timeouts, retries, conditional requests, spacing per host.
 
-get() ── one host at a time ── _attempt() ── wait for the host's turn ── _ask()
-  ▲                               │ Failure(again=True): back off, at most `tries` times
+get(), post() ── one host at a time ── _attempt() ── wait for the host's turn ── _ask()
+  ▲                                      │ Failure(again=True): back off, at most `tries` times
   └── a Page, or the caller's error class with one clear line and the Failure as cause
 
-A trendbot has one Fetcher; all its adapters share it.
+A trendbot has one Fetcher; all its adapters share it. What it decides is in `fetch_rules`.
 """
 
-import email.utils
 import logging
 import re
 import threading
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from trendbot import __version__
 from trendbot.errors import TrendbotError
+from trendbot.fetch_rules import (
+    REDIRECTS,
+    Failure,
+    Page,
+    prepared,
+    reached,
+    redirected,
+    refuse,
+    shown,
+    site,
+    validators,
+    why,
+)
 
-# arXiv's edge answers 406 and 429 when it means 503: come back later. All are waited out alike.
-_COME_BACK = frozenset({406, 429, 502, 503, 504})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Some of Python's other codecs make surrogates, or much of little.
-_CHARSETS = frozenset({"utf-8", "us-ascii", "iso-8859-1", "windows-1252"})
+__all__ = ["Failure", "Fetcher", "Limits", "Page"]
+
+# Statuses with which a server says that it did not do what a POST asked for.
+_NOT_DONE = frozenset({429, 503})
 # Where nobody was reached there is nobody to be polite to, and little to wait for.
 _UNREACHED_TRIES = 3
 _REMEMBERED_PAGES = 16
@@ -55,47 +66,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One answer with status 200: the address it came from, its headers and its body."""
+class _Request:
+    """What is asked: `url` with its query, `json` for a POST."""
 
+    method: str
     url: str
-    status: int
+    accept: str
+    delay: float
     headers: Mapping[str, str]
-    content: bytes
+    json: Mapping[str, Any] | None = None
 
     @property
-    def text(self) -> str:
-        """The body as text; what is not in the declared encoding (else UTF-8) is replaced."""
-        declared = re.search(r"charset=[\"']?([\w.:-]+)", self.headers.get("Content-Type", ""))
-        charset = declared[1] if declared else "utf-8"
-        if charset.lower() not in _CHARSETS:
-            charset = "utf-8"
-        text = self.content.decode(charset, errors="replace")
-        return text.removeprefix("\ufeff")
-
-
-class Failure(Exception):
-    """Why a request brought no page: the `__cause__` of every error `Fetcher.get` raises.
-
-    `status` is the HTTP status, 0 where no complete answer came. `again` tells whether
-    another try can help, `wait` how many seconds the server asked for, `reached` whether
-    there was a connection at all.
-    """
-
-    def __init__(
-        self,
-        why: str,
-        status: int = 0,
-        *,
-        again: bool = False,
-        wait: float = 0,
-        reached: bool = True,
-    ) -> None:
-        super().__init__(why)
-        self.status = status
-        self.again = again
-        self.wait = wait
-        self.reached = reached
+    def is_plain(self) -> bool:
+        """Whether everybody who asks gets the same answer, so that it may be remembered."""
+        return self.method == "GET" and not self.headers
 
 
 @dataclass(slots=True)
@@ -138,27 +122,50 @@ class Fetcher:
         self,
         url: str,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str | Sequence[str]] | None = None,
         accept: str,
         delay: float = 0,
         error: type[TrendbotError],
+        headers: Mapping[str, str] | None = None,
     ) -> Page:
         """Return the page at `url`, whose media type must be one of `accept`.
 
         Keeps `delay` seconds between two requests to one host. 406, 429, 5xx of gateways,
         broken connections and cut-off bodies are tried again, later each time, honouring
         Retry-After (RFC 9110 section 10.2.3); a host that cannot be reached is given up
-        after seconds. A page asked for before is asked for
-        conditionally (section 13) and given back from memory on 304. Redirects are followed
-        only within a site (`www.` or not, http to https). Raises `error` with one line that
-        names host and path but never the query, with a Failure as its cause.
+        after seconds. A page asked for before is asked for conditionally (section 13) and
+        given back from memory on 304, unless there are `headers`, which may say who asks.
+        Redirects are followed only within a site (`www.` or not, http to https). Raises
+        `error` with one line that names host and path but never the query or `headers`,
+        with a Failure as its cause.
         """
         try:
-            address = _prepared(url, params)
-            with self._host(address).lock:
-                return self._try_often(address, accept, delay)
+            address = prepared(url, params, headers)
+            return self._answer(_Request("GET", address, accept, delay, headers or {}))
         except Failure as failure:
-            raise error(f"{_shown(url)}: {failure}") from failure
+            raise error(f"{shown(url)}: {failure}") from failure
+
+    def post(
+        self,
+        url: str,
+        *,
+        json: Mapping[str, Any],
+        accept: str,
+        delay: float = 0,
+        error: type[TrendbotError],
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
+        """Post `json` to `url`; return the answer, whose media type must be one of `accept`.
+
+        Spaced, bounded and refused as in `get`, but tried again only where the server surely
+        did nothing yet: no connection, 429, 503. No redirect is followed. Raises `error` as
+        `get` does; neither `json` nor `headers` are in it.
+        """
+        try:
+            address = prepared(url, None, headers)
+            return self._answer(_Request("POST", address, accept, delay, headers or {}, json))
+        except Failure as failure:
+            raise error(f"{shown(url)}: {failure}") from failure
 
     def forget(self, page: Page) -> None:
         """Ask for `page` unconditionally next time: it made no sense, so 304 must not revive it."""
@@ -172,89 +179,106 @@ class Fetcher:
 
     def _host(self, url: str) -> _Host:
         with self._lock:
-            return self._hosts[_site(urlsplit(url).netloc)]
+            return self._hosts[site(urlsplit(url).netloc)]
 
-    def _try_often(self, url: str, accept: str, delay: float) -> Page:
+    def _answer(self, request: _Request) -> Page:
+        with self._host(request.url).lock:
+            return self._try_often(request)
+
+    def _try_often(self, request: _Request) -> Page:
         waited = 0.0
         for attempt in range(1, self._limits.tries + 1):
             try:
-                return self._attempt(url, accept, delay)
+                return self._attempt(request)
             except Failure as failure:
                 last = failure
-            if not last.again or attempt >= self._tries(last):
+            if not _may_repeat(request, last) or attempt >= self._tries(last):
                 break
             # Back-off starts at the host's own spacing; `Retry-After: 0` does not undercut it.
-            first = max(delay, 1) if last.reached else 1
+            first = max(request.delay, 1) if last.reached else 1
             pause = max(last.wait, first * 2.0 ** (attempt - 1))
             waited += pause
             if waited > self._limits.patience:
-                raise Failure(f"{last}; it can be asked again in {pause:.0f} s", last.status)
-            log.warning("%s: %s; trying again in %.0f s", _shown(url), last, pause)
+                raise last.saying(f"; it can be asked again in {pause:.0f} s")
+            log.warning("%s: %s; trying again in %.0f s", shown(request.url), last, pause)
             self._sleep(pause)
-        advice = f" in {attempt} tries; try again later" if last.again else ""
-        raise Failure(f"{last}{advice}", last.status)
+        tries = f" in {attempt} tries" if attempt > 1 or _may_repeat(request, last) else ""
+        raise last.saying(f"{tries}; try again later" if last.again else "")
 
     def _tries(self, last: Failure) -> int:
         return self._limits.tries if last.reached else min(_UNREACHED_TRIES, self._limits.tries)
 
-    def _attempt(self, url: str, accept: str, delay: float) -> Page:
+    def _attempt(self, request: _Request) -> Page:
         """Ask once, following redirects within the site."""
         for _ in range(5):
-            page = self._ask_in_turn(url, accept, delay)
-            if page.status not in _REDIRECTS:
+            page = self._ask_in_turn(request)
+            if page.status not in REDIRECTS:
                 return page
-            url = redirected(url, page.headers.get("Location", ""))
+            if request.method != "GET":
+                raise Failure("redirects what was posted; check the address in the settings")
+            target = redirected(request.url, page.headers.get("Location", ""))
+            request = replace(request, url=target)
         raise Failure("redirects without end; check the address in the settings")
 
-    def _ask_in_turn(self, url: str, accept: str, delay: float) -> Page:
-        host = self._host(url)
-        if host.ended is not None and (early := host.ended + delay - self._clock()) > 0:
+    def _ask_in_turn(self, request: _Request) -> Page:
+        host = self._host(request.url)
+        if host.ended is not None and (early := host.ended + request.delay - self._clock()) > 0:
             self._sleep(early)
-        reached = True
+        was_reached = True
         try:
-            return self._ask(url, accept)
+            return self._ask(request)
         except Failure as failure:
-            reached = failure.reached
+            was_reached = failure.reached
             raise
         finally:
-            if reached:
+            if was_reached:
                 host.ended = self._clock()
 
-    def _ask(self, url: str, accept: str) -> Page:
-        known = self._remembered.get((url, accept))
-        headers = {"Accept": accept, **(_validators(known) if known else {})}
-        timeout = (self._limits.connect, self._limits.read)
+    def _ask(self, request: _Request) -> Page:
+        url, accept = request.url, request.accept
+        known = self._remembered.get((url, accept)) if request.is_plain else None
+        headers = {**request.headers, "Accept": accept, **(validators(known) if known else {})}
+        limits: Any = {"timeout": (self._limits.connect, self._limits.read), "stream": True}
         try:
-            with self._session.get(
-                url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
+            with self._session.request(
+                request.method,
+                url,
+                json=request.json,
+                headers=headers,
+                allow_redirects=False,
+                **limits,
             ) as response:
                 if response.status_code == 304 and known:
                     return known
-                _refuse(response, accept)
+                refuse(response, accept)
                 page = Page(url, response.status_code, response.headers, self._body(response))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as problem:
             # `from None`: the text of these errors holds the query.
-            raise Failure(_why(problem), again=True, reached=_reached(problem)) from None
-        self._remember(page, accept)
+            raise Failure(why(problem), again=True, reached=reached(problem)) from None
+        if request.is_plain:
+            self._remember(page, accept)
         return page
 
     def _body(self, response: requests.Response) -> bytes:
         """Read the body piece by piece: a slow drip or a flood ends early."""
-        if response.status_code in _REDIRECTS:
+        if response.status_code in REDIRECTS:
             return b""
         deadline = self._clock() + self._limits.total
         body = bytearray()
         while piece := response.raw.read1(65536, decode_content=True):
             body += piece
             if len(body) > self._limits.body:
-                why = f"is larger than {self._limits.body} bytes; not read further"
-                raise Failure(why, response.status_code)
+                too_large = f"is larger than {self._limits.body} bytes; not read further"
+                raise Failure(too_large, response.status_code)
             if self._clock() > deadline:
-                raise Failure(f"was not complete after {self._limits.total:.0f} s; try again later")
+                raise Failure(
+                    f"was not complete after {self._limits.total:.0f} s; try again later",
+                    is_sick=True,
+                )
         return bytes(body)
 
     def _remember(self, page: Page, accept: str) -> None:
-        if page.status != 200 or len(page.content) > _REMEMBERED_BYTES or not _validators(page):
+        if page.status != 200 or len(page.content) > _REMEMBERED_BYTES or not validators(page):
             return
         with self._lock:
             self._remembered[page.url, accept] = page
@@ -263,104 +287,7 @@ class Fetcher:
                 self._remembered.popitem(last=False)
 
 
-def _prepared(url: str, params: Mapping[str, str] | None) -> str:
-    try:
-        address = requests.Request("GET", url, params=params).prepare().url or ""
-    except requests.RequestException:
-        address = ""
-    if not address.startswith(("http://", "https://")):
-        raise Failure("is not an http(s) address; correct it in the settings")
-    return address
-
-
-def _refuse(response: requests.Response, accept: str) -> None:
-    """Raise Failure unless the answer is a redirect, or a page of an accepted media type."""
-    status = response.status_code
-    if status in _COME_BACK:
-        wait = retry_after(response.headers.get("Retry-After", ""), response.headers.get("Date"))
-        raise Failure(f"answered HTTP {status}", status, again=True, wait=wait)
-    if status != 200 and status not in _REDIRECTS:
-        raise Failure(f"answered HTTP {status}; {_advice(status)}", status)
-    media_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
-    accepted = {part.split(";")[0].strip() for part in accept.lower().split(",")}
-    if status == 200 and media_type and not accepted & {media_type, "*/*"}:
-        raise Failure(f"answered {media_type[:60]!r} where {accept} was asked for", status)
-
-
-def _advice(status: int) -> str:
-    if status in (401, 403):
-        return "it refuses us"
-    return "try again later" if status >= 500 else "check the address in the settings"
-
-
-def retry_after(value: str, date: str | None) -> float:
-    """Return the seconds a Retry-After header asks for, given in seconds or as an HTTP date.
-
-    A date is read against the answer's own Date, so a wrong clock does no harm; without
-    one, against ours. What cannot be read asks for nothing (RFC 9110 section 10.2.3).
-    """
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        return float(value)
-    try:
-        until = email.utils.parsedate_to_datetime(value).timestamp()
-        now = email.utils.parsedate_to_datetime(date).timestamp() if date else time.time()
-    except (ValueError, OverflowError):
-        return 0
-    return max(0, until - now)
-
-
-def redirected(url: str, location: str) -> str:
-    """Return where a redirect leads; raise Failure if that is not the same site.
-
-    Another host could be one inside the operator's network, so only a leading `www.` may
-    come or go, and only http may become https.
-    """
-    try:
-        target = urljoin(url, location)
-        old, new = urlsplit(url), urlsplit(target)
-    except ValueError as problem:
-        raise Failure("redirects to nowhere; check the address in the settings") from problem
-    upward = new.scheme in ("https", old.scheme)
-    if not location or not upward or _site(old.netloc) != _site(new.netloc):
-        raise Failure(f"redirects to {_shown(target)}; check the address in the settings")
-    return _prepared(target, None)
-
-
-def _site(netloc: str) -> str:
-    return netloc.lower().removeprefix("www.")
-
-
-def _validators(page: Page) -> dict[str, str]:
-    pairs = (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
-    found = ((ours, page.headers.get(theirs, "")) for ours, theirs in pairs)
-    # A folded header would be refused when sent back.
-    return {name: value for name, value in found if value and value.isprintable()}
-
-
-def _shown(url: str) -> str:
-    """Return scheme, host and path: what may stand in a log. Query and password may not."""
-    text = re.sub(r"[^!-~]", "?", url.partition("#")[0].partition("?")[0])
-    return re.sub(r"//[^/]*@", "//", text)[:200]
-
-
-def _reached(problem: BaseException) -> bool:
-    """Tell whether a connection was made before `problem` came up, to a proxy if there is one."""
-    reason = getattr(problem.args[0] if problem.args else None, "reason", None)
-    reason = getattr(reason, "original_error", reason)
-    return not isinstance(reason, (NewConnectionError, ConnectTimeoutError))
-
-
-def _why(problem: BaseException) -> str:
-    """Return a short reason without the address, from the system's own words if there are any."""
-    if isinstance(problem, (requests.ConnectTimeout, requests.ReadTimeout)):
-        return "did not answer in time"
-    if isinstance(problem, urllib3.exceptions.ReadTimeoutError):
-        return "fell silent in the middle of the answer"
-    if isinstance(problem, requests.exceptions.SSLError):
-        return "has no valid certificate"
-    cause: BaseException | None = problem
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return f"the connection failed ({cause.strerror})"
-        cause = cause.__cause__ or cause.__context__
-    return "the connection broke off or spoke no proper HTTP"
+def _may_repeat(request: _Request, last: Failure) -> bool:
+    """Whether asking again can help and do no harm: what was posted may have been done."""
+    surely_undone = not last.reached or last.status in _NOT_DONE
+    return last.again and (request.method == "GET" or surely_undone)
