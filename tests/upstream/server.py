@@ -15,6 +15,9 @@ has one by its name. Below each:
     upstream.x            /2/tweets/search/recent   /2/tweets?ids=   /2/tweets/counts/recent
                           /oembed?url=   (any bearer token, unless world.x.token names one)
     upstream.huggingface  /api/daily_papers?date=&limit=&p=   /api/papers/<id>
+    upstream.constellation  /xrpc/blue.microcosm.links.getBacklinks?subject=&source=&limit=&cursor=
+    upstream.bsky         /xrpc/app.bsky.feed.getPosts?uris=
+    upstream.pds          /xrpc/com.atproto.server.createSession   /xrpc/app.bsky.feed.searchPosts
 
 A new service is a function `answer(world, path, query, headers)` in a file of its own and a
 line in SERVICES. What a POST holds as JSON comes as its query; of a name that is asked for
@@ -82,7 +85,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.upstream import arxiv, arxiv_feeds, huggingface, x
+from tests.upstream import arxiv, arxiv_feeds, bluesky, huggingface, x
 from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled, strike
 from tests.upstream.reply import Headers, Query, Reply
 from tests.upstream.world import World
@@ -94,6 +97,9 @@ SERVICES: dict[str, Answer] = {
     "rss": arxiv_feeds.rss,
     "x": x.answer,
     "huggingface": huggingface.answer,
+    "constellation": bluesky.constellation,
+    "bsky": bluesky.appview,
+    "pds": bluesky.pds,
 }
 BASES = {"arxiv_api": "/api/query", "rss": "/rss"}  # what an address has behind its port
 PATIENCE = 30.0  # seconds until an idle connection or a waiting test is given up

@@ -172,6 +172,15 @@ class XRules:
 
 
 @dataclass(slots=True)
+class BlueskyRules:
+    """Which login Bluesky takes, and whether it answers 429 at the moment."""
+
+    handle: str = "trendbot.test"
+    app_password: str = "abcd-efgh-ijkl-mnop"
+    limited: bool = False
+
+
+@dataclass(slots=True)
 class World:
     """Everything the services know."""
 
@@ -183,6 +192,7 @@ class World:
     holidays: set[date] = field(default_factory=set)
     page_size: int = 2000
     x: XRules = field(default_factory=XRules)
+    bluesky: BlueskyRules = field(default_factory=BlueskyRules)
 
     def move_to(self, today: date) -> None:
         """Set the newest listing day, and the clock to 18:00 UTC of that day."""
