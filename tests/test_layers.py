@@ -50,7 +50,16 @@ LAYERS = (
     ("app",),
     ("pipeline",),
     (
-        *("cli", "cli_import", "cli_subscribers", "cli_worker", "daemon", "demo", "doctor", "reports"),
+        *(
+            "cli",
+            "cli_import",
+            "cli_subscribers",
+            "cli_worker",
+            "daemon",
+            "demo",
+            "doctor",
+            "reports",
+        ),
         *("terminal", "web", "worker"),
     ),
 )

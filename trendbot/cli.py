@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trendbot.cli_import import import_group
 from trendbot.cli_subscribers import subscribers, unsubscribe
 from trendbot.cli_worker import worker
 from trendbot.errors import SettingsError, TrendbotError
@@ -219,30 +220,8 @@ def serve(config: Path | None) -> None:
     serve_until_stopped(app)
 
 
-for command in (subscribers, unsubscribe, worker):
+for command in (import_group, subscribers, unsubscribe, worker):
     cli.add_command(command)
-
-
-@cli.group("import")
-def import_group() -> None:
-    """Bring in history."""
-
-
-@import_group.command("hotpapers")
-@click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
-)
-@click.pass_obj
-def import_hotpapers(config: Path | None, paths: tuple[Path, ...]) -> None:
-    """Read posts of the Hot Papers archive, files or folders."""
-    from trendbot.collect import import_hotpapers as read_archive
-
-    app = open_app(config)
-    brought = read_archive(app.engine, paths, app.now)
-    click.echo(
-        f"Read {brought.days} days with {brought.entries} entries: "
-        f"{brought.new_papers} papers were new, {brought.posts} posts are kept."
-    )
 
 
 @cli.command()

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from trendbot import hotpapers
 from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
+from trendbot.hotpapers import ArchiveDay
 from trendbot.model import PaperSource, Signal
 from trendbot.store import papers, posts, runs
 
@@ -32,12 +33,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import brought: days read, papers new to the store, posts and readings kept."""
+    """What an import read, how many papers were new to the store, and how many posts it keeps."""
 
-    days: int
-    entries: int
+    days: tuple[ArchiveDay, ...]
     new_papers: int
     posts: int
+
+    @property
+    def entries(self) -> int:
+        """How many papers the days list."""
+        return sum(len(one.papers) for one in self.days)
 
 
 def collect(
@@ -142,13 +147,13 @@ def import_hotpapers(
     Everything is read before anything is written, and written in one transaction: a
     malformed file leaves the store as it was. Raises ArchiveError.
     """
-    days = [hotpapers.parse(file.name, _read(file)) for file in archive_files(paths)]
+    days = tuple(hotpapers.parse(file.name, _read(file)) for file in archive_files(paths))
     with engine.begin() as conn:
         new = kept = 0
         for archived in days:
             new += papers.upsert(conn, archived.papers, now())
             kept += posts.upsert(conn, archived.posts)
-    return Imported(len(days), sum(len(archived.papers) for archived in days), new, kept)
+    return Imported(days, new, kept)
 
 
 def archive_files(paths: Iterable[Path]) -> list[Path]:

@@ -9,8 +9,9 @@
     Abstract                              sometimes missing
     <blockquote class="twitter-tweet">    any number of quoted posts, without their counts
 
-The printed totals become posts of the signal "hotpapers", one for each paper and day; the
-quoted posts become posts of the signal "x" whose counts are not known.
+The printed totals become posts of the signal "hotpapers", one for each paper and day, those
+that cannot be true with a flag; the quoted posts become posts of the signal "x" whose counts
+are not known.
 """
 
 import re
@@ -22,6 +23,7 @@ from itertools import pairwise, zip_longest
 from bs4 import BeautifulSoup
 
 from trendbot.errors import ArchiveError
+from trendbot.honesty import impossible_total
 from trendbot.model import Paper, Post, Reading
 
 MAX_BYTES = 5_000_000  # the longest post of the archive has 72 kB
@@ -193,6 +195,7 @@ def _total(number: int, counts: re.Match[str], paper: Paper) -> Post:
         posted_at=datetime.combine(paper.announced, time(), UTC),
         reading=Reading(printed.astimezone(UTC), retweets, favorites),
         listed_on=paper.announced,
+        flag=impossible_total(retweets, favorites),
     )
 
 

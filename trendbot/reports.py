@@ -3,6 +3,7 @@
 Text from outside is cleaned of control characters before it reaches a terminal.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
+from trendbot.archive_check import CheckedDay
+from trendbot.collect import Imported
 from trendbot.model import Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber
 from trendbot.pipeline import Ranked
 from trendbot.store import books, papers, posts, runs
@@ -19,6 +22,7 @@ from trendbot.store.books import Books
 from trendbot.store.runs import Run
 from trendbot.tex import readable
 from trendbot.text import clean
+from trendbot.wording import counts, many
 
 STATES = ("sent", "pending", "deferred", "failed", "uncertain", "suppressed", "expired")
 
@@ -170,6 +174,60 @@ def status_document(conn: Connection) -> dict[str, Any]:
         "signals": [run_document(run) for run in runs.last_of_each(conn, "signal")],
         "last_digest_runs": [run_document(run) for run in runs.last_of_each(conn, "digest")],
     }
+
+
+def archive_document(brought: Imported, days: Sequence[CheckedDay]) -> dict[str, Any]:
+    """An import as JSON, with the days on which totals cannot be true."""
+    return {
+        "days": len(brought.days),
+        "entries": brought.entries,
+        "new_papers": brought.new_papers,
+        "posts": brought.posts,
+        "totals": sum(one.totals for one in days),
+        "flagged": dict(Counter(post.flag for one in days for post in one.flagged)),
+        "changed": [_changed_day(one) for one in days if one.flagged],
+    }
+
+
+def _changed_day(one: CheckedDay) -> dict[str, Any]:
+    """`leaving` are the papers that do not rank as checked, `first_ten` how those move."""
+    return {
+        "date": one.day.isoformat(),
+        "totals": one.totals,
+        "flagged": len(one.flagged),
+        "leaving": [
+            {
+                "id": place.paper.id,
+                "title": place.paper.title,
+                "rank": place.printed,
+                "retweets": place.total.reading and place.total.reading.retweets,
+                "favorites": place.total.reading and place.total.reading.favorites,
+                "flag": place.total.flag,
+            }
+            for place in one.leaving
+        ],
+        "first_ten": [
+            {"id": place.paper.id, "rank": place.printed, "checked": place.checked}
+            for place in one.first
+        ],
+    }
+
+
+def show_archive(console: Console, days: Sequence[CheckedDay]) -> None:
+    """Print the days on which totals cannot be true, and which papers leave the ranking."""
+    console.print("Of each day, where its first ten stand as checked (– nowhere), and who leaves:")
+    for one in days:
+        if not one.flagged:
+            continue
+        places = " ".join(str(place.checked or "–") for place in one.first)
+        flagged = f"{len(one.flagged)} of {many(one.totals, 'total')} flagged"
+        console.print(Text(f"{one.day}  {flagged}; {places}"))
+        for place in one.leaving:
+            read = place.total.reading
+            counted = counts(read.retweets, read.favorites) if read else ""
+            title = clean(readable(place.paper.title))
+            said = f"{place.printed:>5}. {place.paper.id}  {counted}  {title}"
+            console.print(Text(said), no_wrap=True, overflow="ellipsis")
 
 
 def show_ranking(

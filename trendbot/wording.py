@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from html import escape
 
-from trendbot import tex, text
+from trendbot import honesty, tex, text
 from trendbot.model import Cadence, Digest, Filed, RankedPaper, Segment, Tally, Taste
 
 LONGEST_TITLE = 300
@@ -200,6 +200,17 @@ def _short_of(day: date, until: date) -> str:
     if day.year != until.year:
         return spelled(day)
     return f"{day.day}" if day.month == until.month else f"{day.day} {day:%B}"
+
+
+def why(flag: str) -> str:
+    """Why counts cannot be true, for people: "many retweets, and hardly a favorite"."""
+    return _REASONS.get(flag) or text.cut(text.clean(flag), 60)
+
+
+_REASONS = {
+    honesty.UNLIKED: "many retweets, and hardly a favorite",
+    honesty.SQUARE: "each retweet seems to have counted all of them once more",
+}
 
 
 def many(number: int, noun: str) -> str:
