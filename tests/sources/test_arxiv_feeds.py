@@ -55,7 +55,7 @@ def test_whatever_authors_write_comes_back(title: str, name: str) -> None:
         ("type>cross<", "type>crossed<", "RSS entry 2 has the unknown announce_type 'crossed'"),
         ("oai:arXiv.org:2611.20001v1", "oai:x", "RSS entry 1 has no identifier"),
         ("Ngozi Okoro, Aimée Lévêque", "", r"RSS entry 1 \(arXiv:2611.20001\) has no authors"),
-        ("Abstract: We", "We", r"RSS entry 2 \(arXiv:math.GT/0309136\) has no abstract"),
+        ("Abstract: We", "We", r"RSS entry 2 \(arXiv:math/0309136\) has no abstract"),
         ("<category>math.GT</category>\n      <category>cs.LG</category>", "", "has no categories"),
     ],
 )  # fmt: skip
@@ -72,8 +72,8 @@ def test_a_changed_rss_says_what_is_wrong(old: str, new: str, message: str) -> N
         (">2<", ">many<", "API answer without totalResults"),
         ("Knots Before Noon", "Error", "API: We untie."),
         ("arxiv.org/abs/2611", "arxiv.org/doc/2611", "API entry 1 has no identifier"),
-        ("<name>Haru Tanaka</name>", "", r"API entry 2 \(arXiv:math.GT/0309136\) has no authors"),
-        ("We untie.", " ", r"API entry 2 \(arXiv:math.GT/0309136\) has no abstract"),
+        ("<name>Haru Tanaka</name>", "", r"API entry 2 \(arXiv:math/0309136\) has no authors"),
+        ("We untie.", " ", r"API entry 2 \(arXiv:math/0309136\) has no abstract"),
         ('xmlns="http://www.w3.org/2005/Atom"', "", "XML of another kind: 'feed'"),
     ],
 )

@@ -168,7 +168,7 @@ def test_anything_else_is_refused(html: str) -> None:
         ("primary-subject", "subject", r"entry 1 \(arXiv:2611.20001\) has no subjects"),
         ("<p class='mathjax'>", "<p>", r"entry 1 \(arXiv:2611.20001\) has no abstract"),
         ("<dd>", "<p></p><dd>", r"entry 1 \(arXiv:2611.20001\) has no dd"),
-        ("Knots Before Noon", " ", r"entry 3 \(arXiv:math.GT/0309136\) has no title"),
+        ("Knots Before Noon", " ", r"entry 3 \(arXiv:math/0309136\) has no title"),
     ],
 )
 def test_a_changed_page_says_what_it_lacks(old: str, new: str, message: str) -> None:

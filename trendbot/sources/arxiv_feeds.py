@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 from trendbot.errors import SourceError
+from trendbot.links import canonical
 from trendbot.model import Paper
 from trendbot.sources.arxiv_pages import CATEGORY, ID, links, one_line
 
@@ -133,7 +134,7 @@ def _rss_paper(item: ET.Element, number: int, day: date) -> Paper:
     _, _, abstract = _text(item, "description").partition("Abstract: ")
     return _paper(
         where,
-        paper_id=found[1],
+        paper_id=canonical(found[1]),
         title=_text(item, "title"),
         authors=re.split(r",\s+", _text(item, "dc:creator")),
         categories=[_one(category.text) for category in item.findall("category")],
@@ -152,7 +153,7 @@ def _api_paper(entry: ET.Element, number: int, day: date) -> Paper:
     terms += entry.findall("atom:category", _NAMES)
     return _paper(
         where,
-        paper_id=found[1],
+        paper_id=canonical(found[1]),
         title=_text(entry, "atom:title"),
         authors=[_one(name.text) for name in entry.findall("atom:author/atom:name", _NAMES)],
         categories=[_one(term.get("term")) for term in terms],

@@ -16,6 +16,7 @@ from bs4 import BeautifulSoup
 from bs4.element import Tag
 
 from trendbot.errors import SourceError
+from trendbot.links import canonical
 from trendbot.model import Paper
 
 # https://info.arxiv.org/help/arxiv_identifier.html: since 2007 YYMM.number, before archive/YYMMNNN.
@@ -145,20 +146,21 @@ def _paper(entry: Tag, number: int, day: date) -> Paper:
     found = re.search(rf"/abs/({ID})(?:v\d+)?$", href)
     if not found:
         raise SourceError(f"entry {number} has no identifier")
-    where = f"entry {number} (arXiv:{found[1]})"
+    paper_id = canonical(found[1])
+    where = f"entry {number} (arXiv:{paper_id})"
     body = entry.find_next_sibling(True)
     if body is None or body.name != "dd":
         raise SourceError(f"{where} has no dd")
     return Paper(
         source="arxiv",
-        id=found[1],
+        id=paper_id,
         title=one_line(_required(body, "div.list-title", "title", where)),
         authors=_authors(body, where),
         categories=_categories(body, where),
         announced=day,
         abstract=_required(body, "p.mathjax", "abstract", where),
         comments=_field(body, "div.list-comments").replace("\n", " "),
-        links=links(found[1]) | _html_link(entry, found[1]),
+        links=links(paper_id) | _html_link(entry, found[1]),
     )
 
 

@@ -23,15 +23,15 @@ BRIDGES = Paper(
 )
 KNOTS = Paper(
     source="arxiv",
-    id="math.GT/0309136",
+    id="math/0309136",
     title="Knots Before Noon",
     authors=("Haru Tanaka",),
     categories=("math.GT",),
     announced=DAY,
     abstract="We untie.",
     links={
-        "abs": "https://arxiv.org/abs/math.GT/0309136",
-        "pdf": "https://arxiv.org/pdf/math.GT/0309136",
+        "abs": "https://arxiv.org/abs/math/0309136",
+        "pdf": "https://arxiv.org/pdf/math/0309136",
     },
 )
 FEED = Feed(

@@ -49,7 +49,7 @@ EXPECTED = ListingPage(
                 ),
                 Paper(
                     source="arxiv",
-                    id="math.GT/0309136",
+                    id="math/0309136",
                     title="Knots Before Noon",
                     authors=("Haru Tanaka",),
                     categories=("math.GT", "cs.LG"),
@@ -57,8 +57,8 @@ EXPECTED = ListingPage(
                     abstract="We untie.",
                     comments="",
                     links={
-                        "abs": "https://arxiv.org/abs/math.GT/0309136",
-                        "pdf": "https://arxiv.org/pdf/math.GT/0309136",
+                        "abs": "https://arxiv.org/abs/math/0309136",
+                        "pdf": "https://arxiv.org/pdf/math/0309136",
                     },
                 ),
             ),
