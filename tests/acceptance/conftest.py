@@ -194,4 +194,4 @@ def sending(engine: Engine, tmp_path: Path, hurried: None) -> Sending:
 @pytest.fixture
 def offers(database_url: str) -> list[str]:
     """What a mail server can: all of it, or all but pipelining; one way on each database."""
-    return OFFERS if database_url.startswith("postgresql") else OFFERS[1:]
+    return list(OFFERS if database_url.startswith("postgresql") else OFFERS[1:])
