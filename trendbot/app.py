@@ -15,12 +15,12 @@ from trendbot.context import Budget, Context
 from trendbot.deliver import Dispatch, Watch, never, unwatched
 from trendbot.doorway import Doorway
 from trendbot.errors import SettingsError
-from trendbot.fetch import Fetcher
+from trendbot.fetch import Breaker, Fetcher
 from trendbot.model import Digest, PaperSource, Signal, Transport
 from trendbot.settings import Settings, kept_key, section
 from trendbot.signals import SIGNALS
 from trendbot.sources import SOURCES
-from trendbot.store import posts, runs
+from trendbot.store import hosts, posts, runs
 from trendbot.store.deliveries import Settlement
 from trendbot.store.engine import open_store
 from trendbot.telemetry import Telemetry
@@ -79,7 +79,12 @@ class App:
     def fetcher(self) -> Fetcher:
         """The one way to the web that all adapters share, so that hosts see one visitor."""
         contact = compose.envelope_sender(self.settings.mail.sender)
-        return Fetcher(f"{self.settings.site.base_url}; {contact}")
+        return Fetcher(f"{self.settings.site.base_url}; {contact}", breaker=self._breaker())
+
+    def insist(self) -> None:
+        """Ask closed hosts at once: whoever types a command may have mended something."""
+        with self.engine.begin() as conn:
+            hosts.reopen(conn)
 
     @cached_property
     def sources(self) -> dict[str, PaperSource]:
@@ -172,6 +177,32 @@ class App:
             budget=self._budget(name),
             worth_a_look=partial(self._worth_a_look, name),
         )
+
+    def _breaker(self) -> Breaker:
+        def refusal(host: str) -> str:
+            with self.engine.connect() as conn:
+                found = hosts.find(conn, host)
+            if found is None or found.closed_until is None:
+                return ""
+            if found.closed_until <= self.now():
+                with self.engine.begin() as conn:
+                    if hosts.let_through(conn, host, self.now()):
+                        return ""
+                    found = hosts.find(conn, host)
+            return found.refusal if found else ""
+
+        def failed(host: str, why: str, reached: bool) -> None:
+            with self.engine.begin() as conn:
+                hosts.failed(conn, host, why, reached, self.now())
+
+        def worked(host: str) -> None:
+            with self.engine.connect() as conn:
+                is_known = hosts.find(conn, host) is not None
+            if is_known:
+                with self.engine.begin() as conn:
+                    hosts.worked(conn, host)
+
+        return Breaker(refusal, failed, worked)
 
     def _budget(self, name: str) -> Budget:
         def reserve(wanted: int, limit: int) -> int:

@@ -108,6 +108,7 @@ def run(config: Path | None, day: date | None, cadence: str, no_deliver: bool) -
     from trendbot.model import Cadence
 
     app = open_app(config)
+    app.insist()
     if not no_deliver:
         app.dispatch()  # what is wrong with mail shows before the work, not after it
     made = pipeline.run(app, Cadence(cadence), _closed_day(app, cadence, day), mail=False)
@@ -126,6 +127,7 @@ def collect(config: Path | None, day: date | None) -> None:
     from trendbot.store import runs
 
     app = open_app(config)
+    app.insist()
     began = app.now()
     wanted = _day(app, day)
     collect_day(app.engine, app.sources, app.signals, wanted, wanted, app.now)

@@ -15,7 +15,6 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -27,17 +26,17 @@ from trendbot.fetch_rules import (
     REDIRECTS,
     Failure,
     Page,
+    host_of,
     prepared,
     reached,
     redirected,
     refuse,
     shown,
-    site,
     validators,
     why,
 )
 
-__all__ = ["Failure", "Fetcher", "Limits", "Page"]
+__all__ = ["Breaker", "Failure", "Fetcher", "Limits", "Page"]
 
 # Statuses with which a server says that it did not do what a POST asked for.
 _NOT_DONE = frozenset({429, 503})
@@ -63,6 +62,24 @@ class Limits:
     body: int = 32 * 1024 * 1024
     tries: int = 4
     patience: float = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Which hosts may be asked, known to all processes; `fetch_rules.host_of` names them.
+
+    `refusal(host)` says why a host must not be asked now and from when it may, "" if it may.
+    Of each request that was made then, `failed(host, why, reached)` tells that it got no
+    answer or that the host is in trouble, and `worked(host)` that it was answered, be it with
+    a refusal.
+    """
+
+    refusal: Callable[[str], str]
+    failed: Callable[[str, str, bool], None]
+    worked: Callable[[str], None]
+
+
+NEVER_CLOSED = Breaker(lambda _host: "", lambda *_failure: None, lambda _host: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,8 @@ class _Host:
 class Fetcher:
     """The one HTTP session of a trendbot; safe to share between threads.
 
-    `contact` goes into the User-Agent, so that an operator of a site can reach ours.
+    `contact` goes into the User-Agent, so that an operator of a site can reach ours. Hosts
+    that `breaker` holds closed are not asked.
     """
 
     def __init__(
@@ -102,7 +120,9 @@ class Fetcher:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         limits: Limits = Limits(),
+        breaker: Breaker = NEVER_CLOSED,
     ) -> None:
+        self.breaker = breaker
         self._sleep = sleep
         self._clock = clock
         self._limits = limits
@@ -179,11 +199,24 @@ class Fetcher:
 
     def _host(self, url: str) -> _Host:
         with self._lock:
-            return self._hosts[site(urlsplit(url).netloc)]
+            return self._hosts[host_of(url)]
 
     def _answer(self, request: _Request) -> Page:
+        """Ask, unless the host is closed, and write down if it answers at all."""
+        host = host_of(request.url)
         with self._host(request.url).lock:
-            return self._try_often(request)
+            if refusal := self.breaker.refusal(host):
+                raise Failure(refusal)
+            try:
+                page = self._try_often(request)
+            except Failure as failure:
+                if failure.is_sick:
+                    self.breaker.failed(host, str(failure).partition("; ")[0], failure.reached)
+                else:
+                    self.breaker.worked(host)
+                raise
+            self.breaker.worked(host)
+            return page
 
     def _try_often(self, request: _Request) -> Page:
         waited = 0.0

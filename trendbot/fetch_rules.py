@@ -142,13 +142,20 @@ def redirected(url: str, location: str) -> str:
     except ValueError as problem:
         raise Failure("redirects to nowhere; check the address in the settings") from problem
     upward = new.scheme in ("https", old.scheme)
-    if not location or not upward or site(old.netloc) != site(new.netloc):
+    if not location or not upward or _site(old.netloc) != _site(new.netloc):
         raise Failure(f"redirects to {shown(target)}; check the address in the settings")
     return prepared(target)
 
 
-def site(netloc: str) -> str:
-    """Return what names a host: its name and port, however it is written."""
+def host_of(url: str) -> str:
+    """Return a host's name, with its port if the address has one, the same however it is written.
+
+    At most 255 characters, as DNS has it (RFC 1035 section 2.3.4), but for the port.
+    """
+    return _site(urlsplit(url).netloc.rpartition("@")[2])[:255]
+
+
+def _site(netloc: str) -> str:
     return netloc.lower().removeprefix("www.")
 
 
