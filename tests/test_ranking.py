@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trendbot.model import Cadence, Tally
-from trendbot.ranking import Candidate, choose, closing_day, rank, score, window
+from trendbot.model import By, Cadence, Tally
+from trendbot.ranking import Candidate, choose, closing_day, movement, rank, score, window
 
 counts = st.integers(0, 10_000)
 tallies = st.builds(Tally, posts=st.integers(1, 50), retweets=counts, favorites=counts)
@@ -114,3 +114,71 @@ def test_a_month_is_one_digest_whatever_its_day(day: date) -> None:
     assert (closing + timedelta(days=1)).day == 1
     assert window(Cadence.MONTHLY, day, 31) == (day.replace(day=1), closing)
     assert closing_day(Cadence.DAILY, day) == day
+
+
+def grown(paper_id: int, total: int, growth: float, field: str = "cs.LG") -> Candidate:
+    return Candidate(paper_id, f"arxiv:{paper_id}", {"x": Tally(1, 0, total, growth)}, field)
+
+
+def test_flagged_counts_are_shown_and_do_not_count() -> None:
+    doubtful = Tally(7, 49, 3, flag="a square of the number of posts")
+    mixed = Candidate(1, "arxiv:1", {"x": doubtful, "huggingface": Tally(1, 0, 8)})
+    flagged = Candidate(2, "arxiv:2", {"x": doubtful})
+    (standing,) = rank([mixed, flagged], {}, 0)
+    assert (standing.paper_id, standing.score) == (1, 8)
+    assert (standing.retweets, standing.favorites) == (0, 8)
+    assert standing.signals == mixed.signals
+
+
+def test_rising_is_by_growth_and_says_so() -> None:
+    found = [grown(1, 500, 10), grown(2, 60, 55), grown(3, 40, 55), grown(4, 9, 90)]
+    order = rank(found, {"x": 2}, 20, By.RISING)
+    assert [(one.paper_id, one.merit, one.score) for one in order] == [
+        (2, 110, 120),
+        (3, 110, 80),
+        (1, 20, 1000),
+    ]
+
+
+def test_total_is_by_score() -> None:
+    order = rank([grown(1, 5, 10), grown(2, 60, 0)], {}, 1)
+    assert [(one.paper_id, one.merit) for one in order] == [(2, 60), (1, 5)]
+
+
+def test_field_compares_within_the_primary_category() -> None:
+    crowd = [grown(n, 1000 + n, 0) for n in range(10)]
+    small = [grown(20 + n, 5 + n, 0, "math.GT") for n in range(2)]
+    silent = Candidate(30, "arxiv:30", {}, "math.GT")  # nobody spoke of it, and it is beaten
+    order = rank([*crowd, *small, silent], {}, 1, By.FIELD)
+    shares = {one.paper_id: one.merit for one in order}
+    assert shares[9] == 0.95
+    assert shares[0] == 0.05
+    assert shares[21] == pytest.approx(2.5 / 3)
+    assert [one.paper_id for one in order[:4]] == [9, 8, 21, 7]
+
+
+def test_equal_papers_of_a_field_share_their_places() -> None:
+    order = rank([grown(n, 7, 0) for n in range(4)] + [grown(9, 1, 0)], {}, 0, By.FIELD)
+    assert [one.merit for one in order] == [0.6, 0.6, 0.6, 0.6, 0.1]
+
+
+@given(candidates, st.sampled_from(By))
+def test_every_order_holds_the_same_papers(found: list[Candidate], by: By) -> None:
+    order = rank(found, {}, 1, by)
+    assert sorted(one.paper_id for one in order) == sorted(
+        one.paper_id for one in rank(found, {}, 1)
+    )
+    assert [(-one.merit, -one.score, -one.favorites) for one in order] == sorted(
+        (-one.merit, -one.score, -one.favorites) for one in order
+    )
+
+
+def test_movement_is_told_against_the_last_digest() -> None:
+    last, seen = {1: 3, 2: 1, 3: 3}, {1, 2, 3, 4}
+    assert [movement(rank, paper, last, seen) for rank, paper in ((1, 1), (2, 2), (3, 3))] == [
+        "up 2",
+        "down 1",
+        "same",
+    ]
+    assert movement(1, 4, last, seen) == "back"
+    assert movement(1, 5, last, seen) == "new"

@@ -1,31 +1,40 @@
 """Which papers lead: pure, and deterministic to the last tie.
 
 The score of a paper is the sum over its posts of retweets + favorites, each signal times
-its weight. Equal scores are ordered by favorites, then by the paper's key, so that the
-same counts always give the same list.
+its weight. Rankings are by score, by how fast it grows, or by how it compares within the
+paper's field. What is equal is ordered by score, favorites, then by the paper's key, so that
+the same counts always give the same list.
 """
 
 from calendar import monthrange
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from itertools import islice
+from itertools import groupby, islice
 
-from trendbot.model import Cadence, Tally
+from trendbot.model import By, Cadence, Tally
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A paper announced in the window, with what each signal counted for it."""
+    """A paper announced in the window, with what each signal counted for it.
+
+    `field` is its primary category.
+    """
 
     paper_id: int
     key: str
     signals: Mapping[str, Tally]
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A paper's place in a ranking, 1 being the first, and the sums that put it there."""
+    """A paper's place in a ranking, 1 being the first, and the sums that put it there.
+
+    `merit` is what the order is by.
+    """
 
     rank: int
     paper_id: int
@@ -33,6 +42,7 @@ class Standing:
     retweets: int
     favorites: int
     signals: Mapping[str, Tally]
+    merit: float
 
 
 def window(cadence: Cadence, day: date, days: int) -> tuple[date, date]:
@@ -55,26 +65,85 @@ def closing_day(cadence: Cadence, day: date) -> date:
 
 
 def score(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> float:
-    """Sum of retweets + favorites over the signals, each times its weight (1 if not given)."""
+    """Sum of retweets + favorites over the signals, each times its weight (1 if not given).
+
+    Flagged tallies have no part in it.
+    """
     return sum(
         weights.get(name, 1) * (signals[name].retweets + signals[name].favorites)
         for name in sorted(signals)
+        if not signals[name].flag
     )
+
+
+def growth(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> float:
+    """How much the score grows a day, by the last readings."""
+    return sum(
+        weights.get(name, 1) * signals[name].growth
+        for name in sorted(signals)
+        if not signals[name].flag
+    )
+
+
+def percentiles(scored: Iterable[tuple[Candidate, float]]) -> dict[int, float]:
+    """Of each paper the share of its field that it leaves behind, between 0 and 1, by its id.
+
+    Papers with the same score, itself too, count half: the best of many stands above the
+    best of few, and in a field of one nobody wins.
+    """
+    fields: defaultdict[str, list[float]] = defaultdict(list)
+    scored = list(scored)
+    for one, points in scored:
+        fields[one.field].append(points)
+    shares = {field: _shares(points) for field, points in fields.items()}
+    return {one.paper_id: shares[one.field][points] for one, points in scored}
+
+
+def _shares(points: list[float]) -> dict[float, float]:
+    points.sort()
+    shares, below = {}, 0
+    for value, same in groupby(points):
+        equals = sum(1 for _ in same)
+        shares[value] = (below + equals / 2) / len(points)
+        below += equals
+    return shares
 
 
 def rank(
-    candidates: Iterable[Candidate], weights: Mapping[str, float], min_score: float
+    candidates: Iterable[Candidate],
+    weights: Mapping[str, float],
+    min_score: float,
+    by: By = By.TOTAL,
 ) -> list[Standing]:
-    """All candidates that reach `min_score`, best first: by score, favorites, then key."""
-    scored = sorted(
-        ((score(one.signals, weights), _favorites(one.signals), one) for one in candidates),
-        key=lambda item: (-item[0], -item[1], item[2].key),
+    """All candidates that reach `min_score`, best first.
+
+    By total that is by score, by rising by how fast it grows, by field by the percentile
+    within the primary category; then by score, favorites, and key.
+    """
+    scored = [(one, score(one.signals, weights)) for one in candidates]
+    shares = percentiles(scored) if by is By.FIELD else {}
+
+    def merit(one: Candidate, points: float) -> float:
+        if by is By.RISING:
+            return growth(one.signals, weights)
+        return shares[one.paper_id] if by is By.FIELD else points
+
+    ordered = sorted(
+        (-merit(one, points), -points, -_sum(one.signals, "favorites"), one.key, one)
+        for one, points in scored
+        if points >= min_score and _counts(one.signals)
     )
     return [
-        Standing(place, one.paper_id, points, _retweets(one.signals), favorites, dict(one.signals))
-        for place, (points, favorites, one) in enumerate(
-            (item for item in scored if item[0] >= min_score and item[2].signals), start=1
+        Standing(
+            place,
+            one.paper_id,
+            -points,
+            _sum(one.signals, "retweets"),
+            -favorites,
+            one.signals,
+            -worth,
         )
+        for place, (worth, points, favorites, _, one) in enumerate(ordered, start=1)
     ]
 
 
@@ -92,9 +161,23 @@ def choose(standings: Sequence[Standing], size: int, shown: Mapping[int, float])
     return [replace(one, rank=place) for place, one in enumerate(islice(fresh, size), start=1)]
 
 
-def _retweets(signals: Mapping[str, Tally]) -> int:
-    return sum(tally.retweets for tally in signals.values())
+def movement(rank: int, paper_id: int, last: Mapping[int, int], seen: Container[int]) -> str:
+    """How a paper moved since the last digest: new, back, same, or for example "up 3".
+
+    `last` maps the papers of the last digest to their ranks in it; `seen` are those of all
+    digests before.
+    """
+    if paper_id not in last:
+        return "back" if paper_id in seen else "new"
+    places = last[paper_id] - rank
+    if places == 0:
+        return "same"
+    return f"up {places}" if places > 0 else f"down {-places}"
 
 
-def _favorites(signals: Mapping[str, Tally]) -> int:
-    return sum(tally.favorites for tally in signals.values())
+def _counts(signals: Mapping[str, Tally]) -> bool:
+    return any(not tally.flag for tally in signals.values())
+
+
+def _sum(signals: Mapping[str, Tally], what: str) -> int:
+    return sum(getattr(tally, what) for tally in signals.values() if not tally.flag)
