@@ -6,6 +6,7 @@ import pytest
 
 from trendbot import wording
 from trendbot.model import Cadence, Digest, Paper, RankedPaper, Segment, Tally
+from trendbot.signals import SIGNALS
 
 DAY = date(2026, 11, 20)
 COUNTED = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -163,3 +164,34 @@ def test_a_title_of_nothing_visible_is_replaced_by_the_key() -> None:
     entry = wording.entry(RankedPaper(1, paper, 1, 1, 0, {}))
     assert entry.title == "arxiv:2611.00001"
     assert entry.url == ""
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        (
+            {"hackernews": False, "huggingface": True, "bluesky": True, "x": True},
+            "Counted on X, Bluesky and Hugging Face at 06:40 UTC; Hacker News did not answer",
+        ),
+        ({"mastodon": True}, "Counted on Mastodon at 06:40 UTC"),
+        (
+            {"x": True, "bluesky": False, "mastodon": False, "hackernews": False},
+            "Counted on X at 06:40 UTC; Bluesky, Mastodon and Hacker News did not answer",
+        ),
+        (
+            {"x": False, "bluesky": False},
+            "Counted at 06:40 UTC; X and Bluesky did not answer",
+        ),
+        ({"sample": True}, "Counted on the Hot Papers archive at 06:40 UTC"),
+        ({"b": True, "a\n<b>": True, "x": True}, "Counted on X, a <b> and b at 06:40 UTC"),
+        ({}, "Counted at 06:40 UTC"),
+    ],
+)
+def test_who_was_heard(heard: dict[str, bool], said: str) -> None:
+    kathmandu = timezone(timedelta(hours=5, minutes=45))
+    counted_at = datetime(2026, 11, 21, 12, 25, tzinfo=kathmandu)
+    assert wording.counted_line(heard, counted_at) == said
+
+
+def test_every_signal_has_a_name() -> None:
+    assert {*SIGNALS, "hotpapers"} <= set(wording.SIGNAL_NAMES)

@@ -17,11 +17,15 @@ MOST_AUTHORS = 4
 MOST_CATEGORIES = 5
 MOST_SIGNALS = 6
 
+# In the order in which they are listed.
 SIGNAL_NAMES = {
-    "hotpapers": "Hot Papers archive, as printed (overcounts reposts)",
-    "huggingface": "Hugging Face",
-    "sample": "Hot Papers archive, as printed",
     "x": "X",
+    "bluesky": "Bluesky",
+    "mastodon": "Mastodon",
+    "hackernews": "Hacker News",
+    "huggingface": "Hugging Face",
+    "hotpapers": "Hot Papers archive, as printed (overcounts reposts)",
+    "sample": "Hot Papers archive, as printed",
 }
 # Here a post is the paper's own page or a printed total: to say "1 post" would tell nothing.
 _ONE_POST_PER_PAPER = frozenset(("hotpapers", "huggingface", "sample"))
@@ -115,6 +119,30 @@ def posts(signal: str, number: int) -> str:
 def signal_name(name: str) -> str:
     """What people call a signal: "Hugging Face"."""
     return SIGNAL_NAMES.get(name) or text.cut(text.clean(name), 40)
+
+
+def counted_line(heard: Mapping[str, bool], counted_at: datetime) -> str:
+    """Whom the counts of a digest are of, and who did not answer.
+
+    For example "Counted on X, Bluesky and Hugging Face at 06:40 UTC; Hacker News did not
+    answer". `heard` says of each signal that was asked whether it answered.
+    """
+    asked = [name for name in SIGNAL_NAMES if name in heard]
+    asked += sorted(name for name in heard if name not in SIGNAL_NAMES)
+    counted = _listed([_network(name) for name in asked if heard[name]])
+    silent = _listed([_network(name) for name in asked if not heard[name]])
+    line = f"Counted{counted and ' on '}{counted} at {counted_at.astimezone(UTC):%H:%M} UTC"
+    return f"{line}; {silent} did not answer" if silent else line
+
+
+def _network(name: str) -> str:
+    """A signal's name within a sentence: what is said of archives elsewhere stays out."""
+    return "the Hot Papers archive" if name in ("hotpapers", "sample") else signal_name(name)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """For example "X, Bluesky and Hugging Face"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def links(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
