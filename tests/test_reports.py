@@ -64,7 +64,8 @@ def ranking_of(app: App) -> tuple[pipeline.Ranked, list[Any]]:
 
 
 @pytest.mark.usefixtures("known")
-def test_the_ranking_as_json(app: App) -> None:
+def test_the_ranking_as_json(app: App, now: datetime) -> None:
+    counted = {"growth": 0, "measured_at": now.isoformat(), "left_out": 0, "flag": ""}
     document = json.loads(json.dumps(reports.ranking_document(*ranking_of(app))))
     assert document == {
         "date": "2026-11-19",
@@ -78,11 +79,14 @@ def test_the_ranking_as_json(app: App) -> None:
                 "authors": ["Ada Quill", "Bo Ray"],
                 "categories": ["cs.LG", "math.ST"],
                 "score": 9.5,
+                "merit": 9.5,
+                "movement": "",
+                "late_riser": False,
                 "retweets": 4,
                 "favorites": 10,
                 "signals": {
-                    "huggingface": {"posts": 1, "retweets": 0, "favorites": 5},
-                    "x": {"posts": 2, "retweets": 4, "favorites": 5},
+                    "huggingface": {"posts": 1, "retweets": 0, "favorites": 5, **counted},
+                    "x": {"posts": 2, "retweets": 4, "favorites": 5, **counted},
                 },
                 "links": {
                     "abs": "https://arxiv.org/abs/2611.1",
@@ -96,9 +100,12 @@ def test_the_ranking_as_json(app: App) -> None:
                 "authors": [],
                 "categories": ["cs.CL"],
                 "score": 1,
+                "merit": 1,
+                "movement": "",
+                "late_riser": False,
                 "retweets": 2,
                 "favorites": 0,
-                "signals": {"x": {"posts": 1, "retweets": 2, "favorites": 0}},
+                "signals": {"x": {"posts": 1, "retweets": 2, "favorites": 0, **counted}},
                 "links": {},
             },
         ],

@@ -1,11 +1,15 @@
 """Papers, counts and days in words."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+from tests.digests import digest as digest_of
+from tests.digests import ranked
 from trendbot import wording
-from trendbot.model import Cadence, Digest, Paper, RankedPaper, Segment, Tally
+from trendbot.honesty import UNLIKED
+from trendbot.model import By, Cadence, Digest, Paper, RankedPaper, Segment, Tally
 from trendbot.signals import SIGNALS
 
 DAY = date(2026, 11, 20)
@@ -41,6 +45,12 @@ def test_counts(counts: tuple[int, int], said: str) -> None:
             {"new\u202e one": Tally(2, 0, 0), "x": Tally(3, 1, 0)},
             "X: 3 posts, 1 retweet; new one: 2 posts",
         ),
+        (
+            {"x": Tally(3, 900, 0, flag=UNLIKED), "new one": Tally(1, 2, 3)},
+            "Bluesky: 1 post, 2 retweets, 3 favorites; "
+            "X: 3 posts, not counted (many retweets, and hardly a favorite)",
+        ),
+        ({"x": Tally(1, 30, 20, flag="so\x07 it is")}, "X: 1 post, not counted (so it is)"),
         ({}, ""),
     ],
 )
@@ -138,6 +148,51 @@ def test_moments_are_said_in_utc() -> None:
 )
 def test_introduction(numbers: tuple[int, int], topics: tuple[str, ...], said: str) -> None:
     assert wording.introduction(*numbers, Segment(topics)) == said
+
+
+@pytest.mark.parametrize(
+    ("by", "one", "several"),
+    [
+        (By.TOTAL, "with the most retweets and favorites", None),
+        (By.RISING, "whose retweets and favorites grow fastest", None),
+        (
+            By.FIELD,
+            "that is furthest ahead of its field in retweets and favorites",
+            "that are furthest ahead of their fields in retweets and favorites",
+        ),
+    ],
+)
+def test_the_introduction_says_what_the_order_is_by(by: By, one: str, several: str | None) -> None:
+    assert wording.introduction(1, 1, Segment(), by) == f"The one paper {one}."
+    assert wording.introduction(9, 9, Segment(), by) == f"The 9 papers {several or one}."
+
+
+@pytest.mark.parametrize(
+    ("moved", "age", "said"),
+    [
+        ("up 3", 0, "up 3"),
+        ("down 12", 0, "down 12"),
+        ("back", 0, "back"),
+        ("same", 0, ""),
+        ("", 0, ""),
+        ("new", 0, "new"),
+        ("new", 1, "new, late riser"),
+        ("", 9, "late riser"),
+        ("up 1", 1, "up 1, late riser"),
+    ],
+)
+def test_how_a_paper_moved(moved: str, age: int, said: str) -> None:
+    late = replace(ranked(1, announced=DAY - timedelta(days=age)), movement=moved)
+    still = replace(ranked(2), movement="same")
+    assert wording.movements(digest_of(late, still)) == {1: said, 2: ""}
+
+
+def test_news_are_none_where_everything_is_new() -> None:
+    new = [replace(ranked(rank), movement="new") for rank in (1, 2)]
+    late = replace(ranked(3, announced=DAY - timedelta(days=1)), movement="new")
+    assert wording.movements(digest_of(*new)) == {1: "", 2: ""}
+    assert wording.movements(digest_of(*new, late)) == {1: "", 2: "", 3: "late riser"}
+    assert wording.movements(digest_of()) == {}
 
 
 def test_an_entry_is_bounded_whatever_the_paper_is() -> None:

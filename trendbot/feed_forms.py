@@ -197,7 +197,10 @@ def sitemap(pages: Mapping[str, datetime | None]) -> bytes:
 def _item(digest: Digest, papers: Sequence[RankedPaper], topic: str, site: Site) -> Item:
     day = digest.date.isoformat()
     name = f"digests/{digest.cadence}"
-    entries = [(wording.entry(one), paper_url(one.paper.key, site)) for one in papers]
+    moved = wording.movements(digest)
+    entries = [
+        (wording.entry(one), paper_url(one.paper.key, site), moved[one.rank]) for one in papers
+    ]
     more = f" and {len(papers) - 1} more" if len(papers) > 1 else ""
     return Item(
         id=tag_uri(site, day, f"{name}/{topic}" if topic else name),
@@ -209,9 +212,11 @@ def _item(digest: Digest, papers: Sequence[RankedPaper], topic: str, site: Site)
     )
 
 
-def _html(digest: Digest, entries: Sequence[tuple[wording.Entry, str]], topic: str) -> str:
+def _html(digest: Digest, entries: Sequence[tuple[wording.Entry, str, str]], topic: str) -> str:
     written = _templates().get_template("feed/entry.html").render(
-        introduction=wording.introduction(len(digest.papers), len(digest.papers), Segment()),
+        introduction=wording.introduction(
+            len(digest.papers), len(digest.papers), Segment(), digest.by
+        ),
         topic=_shown(topic) if topic else "",
         counted=wording.moment(digest.counted_at),
         papers=entries,

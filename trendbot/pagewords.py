@@ -69,11 +69,12 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Teaser:
-    """A paper in a list: its words, the path of its page, its categories."""
+    """A paper in a list: its words, the path of its page, its categories, how it moved."""
 
     entry: Entry
     path: str
     topics: tuple[Topic, ...]
+    moved: str
 
 
 Pieces = list[tuple[str, bool]]  # of a text, each with whether it was searched for
@@ -117,11 +118,11 @@ class Quotation:
     counted_at: datetime | None
 
 
-def teaser(ranked: RankedPaper, room: Room, is_brief: bool = False) -> Teaser:
+def teaser(ranked: RankedPaper, room: Room, moved: str, is_brief: bool = False) -> Teaser:
     """A paper of a list, with its title and the opening of its abstract as there is room."""
     paper = ranked.paper
     entry = wording.entry(ranked, room.title, 0 if is_brief else room.abstract)
-    return Teaser(entry, paper_path(paper.key), topics(paper.categories))
+    return Teaser(entry, paper_path(paper.key), topics(paper.categories), moved)
 
 
 def paper_path(key: str) -> str:

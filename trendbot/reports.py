@@ -5,7 +5,7 @@ Text from outside is cleaned of control characters before it reaches a terminal.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from trendbot.archive_check import CheckedDay
 from trendbot.collect import Imported
-from trendbot.model import Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber
+from trendbot.model import Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber, Tally
 from trendbot.pipeline import Ranked
 from trendbot.store import books, papers, posts, runs
 from trendbot.store.books import Books
@@ -32,8 +32,8 @@ def number(value: float) -> float:
     return int(value) if value == int(value) else value
 
 
-def paper_document(entry: RankedPaper) -> dict[str, Any]:
-    """One ranked paper as JSON."""
+def paper_document(entry: RankedPaper, since: date) -> dict[str, Any]:
+    """One ranked paper as JSON; announced before `since`, it is a late riser."""
     return {
         "rank": entry.rank,
         "id": entry.paper.id,
@@ -41,17 +41,26 @@ def paper_document(entry: RankedPaper) -> dict[str, Any]:
         "authors": list(entry.paper.authors),
         "categories": list(entry.paper.categories),
         "score": number(entry.score),
+        "merit": number(entry.merit),
+        "movement": entry.movement,
+        "late_riser": entry.paper.announced < since,
         "retweets": entry.retweets,
         "favorites": entry.favorites,
-        "signals": {
-            name: {
-                "posts": tally.posts,
-                "retweets": tally.retweets,
-                "favorites": tally.favorites,
-            }
-            for name, tally in sorted(entry.signals.items())
-        },
+        "signals": {name: tally_document(tally) for name, tally in sorted(entry.signals.items())},
         "links": dict(entry.paper.links),
+    }
+
+
+def tally_document(tally: Tally) -> dict[str, Any]:
+    """What one signal counted as JSON, and when; with a flag none of it is in any sum."""
+    return {
+        "posts": tally.posts,
+        "retweets": tally.retweets,
+        "favorites": tally.favorites,
+        "growth": number(tally.growth),
+        "measured_at": tally.measured_at and tally.measured_at.isoformat(),
+        "left_out": tally.left_out,
+        "flag": tally.flag,
     }
 
 
@@ -61,7 +70,7 @@ def ranking_document(ranked: Ranked, entries: Sequence[RankedPaper]) -> dict[str
         "date": ranked.date.isoformat(),
         "cadence": ranked.cadence,
         "window": {"since": ranked.since.isoformat(), "until": ranked.until.isoformat()},
-        "papers": [paper_document(entry) for entry in entries],
+        "papers": [paper_document(entry, ranked.since) for entry in entries],
     }
 
 
@@ -72,9 +81,11 @@ def digest_document(conn: Connection, digest: Digest) -> dict[str, Any]:
         "date": digest.date.isoformat(),
         "cadence": digest.cadence,
         "window": {"since": digest.since.isoformat(), "until": digest.until.isoformat()},
+        "by": digest.by,
         "counted_at": digest.counted_at.isoformat(),
+        "heard": digest.heard and dict(digest.heard),
         "papers": [
-            paper_document(entry)
+            paper_document(entry, digest.since)
             | {
                 "posts": [
                     post_document(post)

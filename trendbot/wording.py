@@ -8,7 +8,7 @@ from functools import lru_cache
 from html import escape
 
 from trendbot import honesty, tex, text
-from trendbot.model import Cadence, Digest, Filed, RankedPaper, Segment, Tally, Taste
+from trendbot.model import By, Cadence, Digest, Filed, RankedPaper, Segment, Tally, Taste
 
 LONGEST_TITLE = 300
 LONGEST_ABSTRACT = 350
@@ -97,13 +97,16 @@ def counts(retweets: int, favorites: int) -> str:
 def by_signal(signals: Mapping[str, Tally]) -> str:
     """What each signal counted: "X: 12 posts, 90 retweets; Hugging Face: 41 favorites".
 
-    The counts of a single signal are those of the paper and not said twice.
+    The counts of a single signal are those of the paper and not said twice; those that do
+    not count are not said, but why.
     """
     said = []
-    for name in sorted(signals, key=lambda name: -_weight(signals[name]))[:MOST_SIGNALS]:
+    for name in sorted(signals, key=lambda name: _weight(signals[name]))[:MOST_SIGNALS]:
         tally = signals[name]
         numbers = [posts(name, tally.posts)]
-        if len(signals) > 1:
+        if tally.flag:
+            numbers.append(f"not counted ({why(tally.flag)})")
+        elif len(signals) > 1:
             pairs = ((tally.retweets, "retweet"), (tally.favorites, "favorite"))
             numbers += [many(number, noun) for number, noun in pairs if number]
         counted = ", ".join(filter(None, numbers))
@@ -157,19 +160,47 @@ def is_link(url: str) -> bool:
     return len(escape(url)) <= _LONGEST_URL and _HTTP_URL.fullmatch(url) is not None
 
 
-def introduction(ranked: int, shown: int, segment: Segment) -> str:
+def introduction(ranked: int, shown: int, segment: Segment, by: By = By.TOTAL) -> str:
     """What the list is: so many papers of the digest were ranked, so many are shown, and why."""
     topics = ", ".join(segment.topics)
     if not shown:
         return f"No paper was ranked{' in ' + topics if topics else ''}."
     all_of_it = f"the {ranked} papers" if ranked > 1 else "the one paper"
-    led = f"{all_of_it} with the most retweets and favorites"
+    led = f"{all_of_it} {_LEADING[by][ranked > 1]}"
     less = f", with fewer of {', '.join(segment.fewer)}" if segment.fewer else ""
     if topics:
         return f"Of {led}, the {shown} in your topics: {topics}{less}."
     if less:
         return f"Of {led}, {shown}{less}."
     return f"{led[0].upper()}{led[1:]}."
+
+
+# Of one paper, of several.
+_LEADING = {
+    By.TOTAL: 2 * ("with the most retweets and favorites",),
+    By.RISING: 2 * ("whose retweets and favorites grow fastest",),
+    By.FIELD: (
+        "that is furthest ahead of its field in retweets and favorites",
+        "that are furthest ahead of their fields in retweets and favorites",
+    ),
+}
+
+
+def movements(digest: Digest) -> dict[int, str]:
+    """Of each paper of a digest, by its rank, how it moved; without "new" if all of them are."""
+    are_new = all(one.movement == "new" for one in digest.papers)
+    return {one.rank: movement(one, digest.since, not are_new) for one in digest.papers}
+
+
+def movement(ranked: RankedPaper, since: date, says_new: bool = False) -> str:
+    """For example "new", "up 3", "back, late riser"; "" where there is nothing to say.
+
+    A late riser was announced before the days of its digest, which begin with `since`.
+    """
+    untold = ("same",) if says_new else ("same", "new")
+    moved = "" if ranked.movement in untold else text.cut(text.clean(ranked.movement), 20)
+    late = "late riser" if ranked.paper.announced < since else ""
+    return ", ".join(filter(None, (moved, late)))
 
 
 _NEXT = {
@@ -246,5 +277,6 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _weight(tally: Tally) -> int:
-    return tally.retweets + tally.favorites
+def _weight(tally: Tally) -> tuple[bool, int]:
+    """What counts most comes first, what does not count last."""
+    return bool(tally.flag), -tally.retweets - tally.favorites

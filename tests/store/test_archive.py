@@ -110,7 +110,7 @@ def test_appearances_tell_where_a_paper_stood(filled: Engine, now: datetime) -> 
 
 def test_a_category_shows_each_paper_once_as_it_stood_first(filled: Engine, now: datetime) -> None:
     entry = RankedPaper(2, OWLS, 9.5, 2, 7, {"x": Tally(1, 2, 7)})
-    listed = [Listed(DAILY, OLD, now, entry)]
+    listed = [Listed(DAILY, OLD, OLD, now, entry)]
     with filled.connect() as conn:
         assert archive.of_category(conn, "cs.LG", limit=10) == listed
         assert archive.of_category(conn, "stat.ML", limit=10) == listed

@@ -106,6 +106,12 @@ def test_our_own_signal_counts_here_what_the_digest_counted(app: App) -> None:
         assert serving.stop(within=20)
 
 
+def test_an_entry_tells_how_its_paper_moved(app: App, client: TestClient) -> None:
+    freeze(app, DAY, replace(OWLS, movement="up 3"), replace(MOTHS, movement="new"))
+    found = listed(client, "?date=2026-11-20")
+    assert [one["movement"] for one in found] == ["up 3", "new"]
+
+
 def test_an_entry_has_the_fields_of_theirs(app: App, client: TestClient) -> None:
     freeze(app, DAY, OWLS)
     (entry,) = listed(client, "?date=2026-11-20")
@@ -113,6 +119,7 @@ def test_an_entry_has_the_fields_of_theirs(app: App, client: TestClient) -> None
     assert set(entry) == {
         *("paper", "publishedAt", "title", "summary", "thumbnail", "numComments"),
         *("submittedBy", "isAuthorParticipating"),
+        "movement",  # of ours
     }
     assert set(entry["paper"]) == {
         *("id", "authors", "publishedAt", "submittedOnDailyAt", "submittedOnDailyBy", "title"),

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 from tests.web.reading import links, one, read, said
 from tests.web.visitors import NO_LIMITS, Visitor
 from tests.web.world import FRIDAY, MADE, a_paper, fill, fill_with_owls, posts_about
-from trendbot.model import Cadence, Paper, RankedPaper, Tally
+from trendbot.model import By, Cadence, Paper, RankedPaper, Tally
 from trendbot.store import digests, papers
 from trendbot.web import pages
 
@@ -112,6 +112,32 @@ def test_digest_page_has_a_preview_and_one_address(owls: Visitor) -> None:
     description = str(one(page, "meta[name=description]")["content"])
     assert description.startswith("Counting Moths & Lamps in Linear Time (1) · Étale Nests")
     assert not page.select("meta[name=robots]")
+
+
+def test_papers_tell_how_they_moved(visitor: Visitor, engine: Engine) -> None:
+    monday = FRIDAY - timedelta(days=4)
+    shown = [replace(a_paper(1), announced=monday - timedelta(days=1)), a_paper(2), a_paper(3)]
+    with engine.begin() as conn:
+        papers.upsert(conn, shown, MADE)
+        ids = papers.ids_of(conn, [paper.key for paper in shown])
+        ranked = [
+            (ids[paper.key], RankedPaper(rank, paper, 5, 4, 1, {"x": Tally(1, 4, 1)}, 5, moved))
+            for rank, paper, moved in zip((1, 2, 3), shown, ("up 3", "new", "same"), strict=True)
+        ]
+        window = (FRIDAY, monday, FRIDAY)
+        digests.freeze(conn, Cadence.WEEKLY, *window, MADE, MADE, ranked, By.RISING)
+    page = read(visitor, f"/digests/weekly/{FRIDAY}")
+    assert "The 3 papers whose retweets and favorites grow fastest." in said(page)
+    assert [said(one(paper, ".counts")) for paper in page.select(".papers > li")] == [
+        "4 retweets · 1 favorite up 3, late riserX: 1 post",
+        "4 retweets · 1 favorite newX: 1 post",
+        "4 retweets · 1 favoriteX: 1 post",
+    ]
+    listed = read(visitor, "/categories/cs.CL").select(".counts")  # here everything is new
+    assert "late riser" in said(listed[0])
+    feed = visitor.get("/feeds/weekly.atom").text
+    assert "(up 3, late riser)" in feed
+    assert "(new)" in feed
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ class Listed:
 
     cadence: Cadence
     date: Date
+    since: Date
     counted_at: datetime
     ranked: RankedPaper
 
@@ -137,7 +138,8 @@ def of_category(conn: Connection, category: str, limit: int, offset: int = 0) ->
     # Only the entries of the page are read whole: their papers are the bulk of the table.
     same = (placed.c.digest_id == entry.digest_id) & (placed.c.rank == entry.rank)
     rows = conn.execute(
-        select(digest_papers, digests.c.cadence, digests.c.date, digests.c.counted_at)
+        select(digest_papers, digests.c.cadence, digests.c.date)
+        .add_columns(digests.c.since, digests.c.counted_at)
         .join(placed, same)
         .join(digests, digests.c.id == entry.digest_id)
         .where(placed.c.place == 1)
@@ -146,7 +148,8 @@ def of_category(conn: Connection, category: str, limit: int, offset: int = 0) ->
         .offset(offset)
     )
     return [
-        Listed(Cadence(row.cadence), row.date, row.counted_at, frozen.ranked(row)) for row in rows
+        Listed(Cadence(row.cadence), row.date, row.since, row.counted_at, frozen.ranked(row))
+        for row in rows
     ]
 
 

@@ -2,7 +2,7 @@
 
 So that programs written for that one can ask here, by another host name. A digest stands for
 their page of the day, week or month. What they have and we have not is left out, or is empty
-where their clients insist on it.
+where their clients insist on it. Only `movement` is ours.
 
 API: https://huggingface.co/docs/hub/api
 """
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
-from trendbot import text
+from trendbot import text, wording
 from trendbot.model import Cadence, Digest, RankedPaper
 from trendbot.store import archive, digests, papers, posts
 from trendbot.web import publish
@@ -78,8 +78,10 @@ def list_daily_papers(
         entries = _sorted(digest.papers, sort)[p * limit : (p + 1) * limit]
         replies = _replies(conn, digest, entries)
     user = _user(text.clean(app.settings.site.name))
+    moved = wording.movements(digest)
     return publish.json_answer(
-        [_entry(digest, one, replies[one.paper.key], user) for one in entries], digest.made_at
+        [_entry(digest, one, replies[one.paper.key], user, moved[one.rank]) for one in entries],
+        digest.made_at,
     )
 
 
@@ -128,7 +130,7 @@ def _replies(conn: Connection, digest: Digest, entries: Sequence[RankedPaper]) -
 
 
 def _entry(
-    digest: Digest, ranked: RankedPaper, replies: int, user: Mapping[str, Any]
+    digest: Digest, ranked: RankedPaper, replies: int, user: Mapping[str, Any], moved: str
 ) -> dict[str, Any]:
     paper = ranked.paper
     said = {"title": paper.title, "summary": paper.abstract}
@@ -152,6 +154,7 @@ def _entry(
         "numComments": replies,
         "submittedBy": user,
         "isAuthorParticipating": False,
+        "movement": moved,
     }
 
 

@@ -172,7 +172,10 @@ def category(app: AppDep, topic: str, page_number: PageNumber = 1) -> HTMLRespon
     }
 
     def show(room: Room) -> HTMLResponse:
-        papers = [(one, pagewords.teaser(one.ranked, room)) for one in listed[:PER_PAGE]]
+        papers = [
+            (one, pagewords.teaser(one.ranked, room, wording.movement(one.ranked, one.since)))
+            for one in listed[:PER_PAGE]
+        ]
         return page("category.html", app=app, public=True, **said, papers=papers)
 
     return _fitting(show)
@@ -184,14 +187,23 @@ def _with_papers(app: App, template: str, found: Digest, said: dict[str, Any]) -
         "digest": found,
         "title": wording.heading(found),
         "period": wording.period(found),
-        "introduction": wording.introduction(len(found.papers), len(found.papers), Segment()),
+        "introduction": wording.introduction(
+            len(found.papers), len(found.papers), Segment(), found.by
+        ),
         "description": pagewords.led(found),
         **said,
     }
 
+    moved = wording.movements(found)
+
     def show(room: Room) -> HTMLResponse:
-        full = [pagewords.teaser(one, room) for one in found.papers[: room.in_full]]
-        brief = [pagewords.teaser(one, room, is_brief=True) for one in found.papers[room.in_full :]]
+        full = [
+            pagewords.teaser(one, room, moved[one.rank]) for one in found.papers[: room.in_full]
+        ]
+        brief = [
+            pagewords.teaser(one, room, moved[one.rank], is_brief=True)
+            for one in found.papers[room.in_full :]
+        ]
         return page(template, app=app, public=True, **told, full=full, brief=brief)
 
     return _fitting(show)

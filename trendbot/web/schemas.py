@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from trendbot.categories import ARCHIVES, CATEGORIES
-from trendbot.model import Cadence
+from trendbot.model import By, Cadence
 from trendbot.tastes import MOST_TOPICS, zones
 
 _TOPICS: list[JsonValue] = [*ARCHIVES, *CATEGORIES]
@@ -52,12 +52,25 @@ class Window(Model):
     until: Date
 
 
-class TallyAnswer(Model):
-    """What one signal adds to a paper."""
+class CountsAnswer(Model):
+    """How many posts there are, and the sums of their counts."""
 
     posts: Count
     retweets: Count
     favorites: Count
+
+
+class TallyAnswer(CountsAnswer):
+    """What one signal adds to a paper, counted at `measured_at`, null where that is not known.
+
+    `growth` is retweets and favorites a day, lately. `left_out` posts are not in the counts.
+    With a `flag`, which says why, the counts cannot be true and are in no sum.
+    """
+
+    growth: float
+    measured_at: datetime | None
+    left_out: Count
+    flag: str
 
 
 class ReadingAnswer(Model):
@@ -81,7 +94,12 @@ class PostAnswer(Model):
 
 
 class RankedAnswer(Model):
-    """A paper of a digest, as it was that day. Text is as its authors wrote it, TeX and all."""
+    """A paper of a digest, as it was that day. Text is as its authors wrote it, TeX and all.
+
+    `merit` is what the order is by. `movement` is told against the digest before: "new",
+    "back", "up 3", "down 2", "same", or "" where it is not known. A late riser was announced
+    before the days of the digest.
+    """
 
     rank: Annotated[int, Field(ge=1)]
     id: str
@@ -89,6 +107,9 @@ class RankedAnswer(Model):
     authors: list[str]
     categories: list[str]
     score: float
+    merit: float
+    movement: str
+    late_riser: bool
     retweets: Count
     favorites: Count
     signals: dict[str, TallyAnswer]
@@ -97,12 +118,18 @@ class RankedAnswer(Model):
 
 
 class DigestAnswer(Model):
-    """A digest, frozen; its counts are those of `counted_at`."""
+    """A digest, frozen; its counts are those of `counted_at`.
+
+    `by` is what its order is by. `heard` tells of each signal whether it answered; null where
+    that was not written down.
+    """
 
     date: Date
     cadence: CadenceName
     window: Window
+    by: By
     counted_at: datetime
+    heard: dict[str, bool] | None
     papers: list[RankedAnswer]
 
 
@@ -160,7 +187,7 @@ class PaperList(Page):
     capped: bool
 
 
-class PointAnswer(TallyAnswer):
+class PointAnswer(CountsAnswer):
     """What one signal counted up to a moment."""
 
     at: datetime
@@ -262,7 +289,10 @@ class DailyPaperInside(Model):
 
 
 class DailyPaper(Model):
-    """An entry in Hugging Face's field names. `numComments` are the replies to its posts."""
+    """An entry in Hugging Face's field names. `numComments` are the replies to its posts.
+
+    `movement` tells how it moved since the last digest, as "up 3, late riser".
+    """
 
     paper: DailyPaperInside
     publishedAt: datetime  # noqa: N815
@@ -272,3 +302,4 @@ class DailyPaper(Model):
     numComments: Count  # noqa: N815
     submittedBy: DailyPaperUser  # noqa: N815
     isAuthorParticipating: bool  # noqa: N815
+    movement: str
