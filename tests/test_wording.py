@@ -46,7 +46,7 @@ def test_counts(counts: tuple[int, int], said: str) -> None:
             "X: 3 posts, 1 retweet; new one: 2 posts",
         ),
         (
-            {"x": Tally(3, 900, 0, flag=UNLIKED), "new one": Tally(1, 2, 3)},
+            {"x": Tally(3, 900, 0, flag=UNLIKED), "bluesky": Tally(1, 2, 3)},
             "Bluesky: 1 post, 2 retweets, 3 favorites; "
             "X: 3 posts, not counted (many retweets, and hardly a favorite)",
         ),

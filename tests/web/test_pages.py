@@ -125,8 +125,10 @@ def test_papers_tell_how_they_moved(visitor: Visitor, engine: Engine) -> None:
             for rank, paper, moved in zip((1, 2, 3), shown, ("up 3", "new", "same"), strict=True)
         ]
         window = (FRIDAY, monday, FRIDAY)
-        digests.freeze(conn, Cadence.WEEKLY, *window, MADE, MADE, ranked, By.RISING)
+        heard = {"x": True, "hackernews": False}
+        digests.freeze(conn, Cadence.WEEKLY, *window, MADE, MADE, ranked, By.RISING, heard)
     page = read(visitor, f"/digests/weekly/{FRIDAY}")
+    assert "Counted on X at 06:30 UTC; Hacker News did not answer." in said(page)
     assert "The 3 papers whose retweets and favorites grow fastest." in said(page)
     assert [said(one(paper, ".counts")) for paper in page.select(".papers > li")] == [
         "4 retweets · 1 favorite up 3, late riserX: 1 post",

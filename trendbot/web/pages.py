@@ -191,6 +191,7 @@ def _with_papers(app: App, template: str, found: Digest, said: dict[str, Any]) -
             len(found.papers), len(found.papers), Segment(), found.by
         ),
         "description": pagewords.led(found),
+        "heard": wording.counted_line(found.heard, found.counted_at) if found.heard else "",
         **said,
     }
 
