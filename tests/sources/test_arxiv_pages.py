@@ -118,13 +118,14 @@ def test_whatever_authors_write_comes_back(listed: list[Paper], version: str) ->
     found = gathered([page])
     assert found is not None
     for paper, original in zip(found, listed, strict=True):
-        assert paper.id == original.id
+        key = original.id.replace("math.GT/", "math/")
+        assert paper.id == key
         assert paper.title == one_line(original.title)
         assert paper.authors == tuple(map(one_line, original.authors))
         assert paper.categories == original.categories
         assert paper.comments.split() == one_line(original.comments).split()
         assert paper.abstract.split() == one_line(original.abstract).split()
-        assert paper.links["abs"] == f"https://arxiv.org/abs/{original.id}"
+        assert paper.links["abs"] == f"https://arxiv.org/abs/{key}"
 
 
 @settings(max_examples=60, deadline=None)

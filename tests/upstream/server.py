@@ -18,6 +18,7 @@ has one by its name. Below each:
     upstream.constellation  /xrpc/blue.microcosm.links.getBacklinks?subject=&source=&limit=&cursor=
     upstream.bsky         /xrpc/app.bsky.feed.getPosts?uris=
     upstream.pds          /xrpc/com.atproto.server.createSession   /xrpc/app.bsky.feed.searchPosts
+    upstream.hackernews   /api/v1/search_by_date?query=&tags=&numericFilters=&hitsPerPage=&page=
 
 A new service is a function `answer(world, path, query, headers)` in a file of its own and a
 line in SERVICES. What a POST holds as JSON comes as its query; of a name that is asked for
@@ -85,7 +86,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.upstream import arxiv, arxiv_feeds, bluesky, huggingface, x
+from tests.upstream import arxiv, arxiv_feeds, bluesky, hackernews, huggingface, x
 from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled, strike
 from tests.upstream.reply import Headers, Query, Reply
 from tests.upstream.world import World
@@ -100,6 +101,7 @@ SERVICES: dict[str, Answer] = {
     "constellation": bluesky.constellation,
     "bsky": bluesky.appview,
     "pds": bluesky.pds,
+    "hackernews": hackernews.answer,
 }
 BASES = {"arxiv_api": "/api/query", "rss": "/rss"}  # what an address has behind its port
 PATIENCE = 30.0  # seconds until an idle connection or a waiting test is given up
