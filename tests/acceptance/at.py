@@ -9,6 +9,8 @@ its queue many times a second, and a daemon for what is due; a worker waits for 
 seconds until what is in hand ends. NAME is added to the names of the files out and err. QUOTA
 is how many bytes each file may have at most. RETRIES is how often, ten times a second, the
 process tries again to write down what was sent; it says so on stderr.
+
+`daemon` is no command line but the daemon, whose time passes as it is told.
 """
 
 import logging
@@ -17,12 +19,16 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from trendbot import app, cli, deliver, jobs, worker
+from trendbot import app, cli, deliver, jobs, settings, worker
+from trendbot.fetch import Fetcher
+from trendbot.terminal import begin_log
 
 
 def die_at(place: str, call: int) -> None:
@@ -70,13 +76,47 @@ def hurry() -> None:
 
 def run(home: str, environment: dict[str, str], *arguments: str) -> None:
     """Be the process of a command, as `main` is: in `home`, its output in the files out and err."""
+    move_in(home, environment)
+    sys.argv = ["at", *arguments]
+    main()
+
+
+def move_in(home: str, environment: dict[str, str]) -> None:
+    """Work in `home` from now on, with the output in files there."""
     os.chdir(home)
     os.environ |= environment
     for descriptor, name in ((1, "out"), (2, "err")):
         name += os.environ.get("NAME", "")
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-    sys.argv = ["at", *arguments]
-    main()
+
+
+class Clock:
+    """A clock that is told the time; who sleeps moves it on."""
+
+    now = datetime.min.replace(tzinfo=UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+
+def daemon(home: str, environment: dict[str, str], moments: "Connection[None, datetime]") -> None:
+    """Be a daemon: do what is due at each moment that comes, and answer None, until none comes."""
+    from trendbot.daemon import work
+
+    move_in(home, environment)
+    begin_log()
+    clock = Clock()
+    waiting = partial(Fetcher, sleep=clock.sleep, clock=lambda: clock.now.timestamp())
+    vars(app)["Fetcher"] = waiting
+    trendbot = app.build(settings.load(), lambda: clock.now)
+    try:
+        while True:
+            clock.now = moments.recv()
+            work(trendbot)
+            moments.send(None)
+    except EOFError:
+        trendbot.close()
 
 
 def main() -> None:
