@@ -1,15 +1,17 @@
 """Letters come from templates, and a broken template is named."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.digests import digest, ranked
+from tests.digests import DAY, digest, ranked
 from trendbot import letter, notice_letters
 from trendbot.errors import TrendbotError
-from trendbot.model import RankedPaper, Segment
+from trendbot.model import By, RankedPaper, Segment
 from trendbot.notice_letters import Kind
 from trendbot.settings import Site
 
@@ -87,3 +89,28 @@ def test_a_long_digest_gives_the_first_papers_in_full_and_names_all() -> None:
     for content in (shown.html, shown.text):
         assert content.count("We look at this") >= 20
         assert all(f"Title {rank}" in content for rank in range(1, 101))
+
+
+def test_it_says_how_papers_moved_what_counts_and_who_did_not_answer() -> None:
+    late = ranked(3, "Late", announced=DAY - timedelta(days=3))
+    entries = [replace(ranked(1, "Up"), movement="up 3"), replace(ranked(2, "New"), movement="new")]
+    made = replace(
+        digest(*entries, replace(late, movement="new"), *(ranked(n) for n in range(4, 60))),
+        by=By.RISING,
+        heard={"x": True, "huggingface": True, "hackernews": False},
+    )
+    shown = letter.of_digest(made, made.papers, Segment(), SITE, LINKS)
+    for content in (BeautifulSoup(shown.html, "html.parser").get_text(), shown.text):
+        said = " ".join(content.split())
+        assert "12 retweets" not in said
+        assert "10 retweets · 2 favorites · up 3" in said
+        assert "10 retweets · 2 favorites · new, late riser" in said
+        assert "whose retweets and favorites grow fastest" in said
+        assert "Counted on X and Hugging Face at 05:50 UTC; Hacker News did not answer." in said
+
+
+def test_what_was_not_written_down_is_not_said() -> None:
+    made = digest(ranked(1))
+    shown = letter.of_digest(made, made.papers, Segment(), SITE, LINKS)
+    assert "Counted on" not in shown.html + shown.text
+    assert "2 favorites ·" not in shown.html + shown.text
