@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from trendbot import compose
-from trendbot.context import Budget, Context
+from trendbot.context import Budget, Context, Spent
 from trendbot.deliver import Dispatch, Watch, never, unwatched
 from trendbot.doorway import Doorway
 from trendbot.errors import SettingsError
@@ -20,7 +20,7 @@ from trendbot.model import Digest, PaperSource, Signal, Transport
 from trendbot.settings import Settings, kept_key, section
 from trendbot.signals import SIGNALS
 from trendbot.sources import SOURCES
-from trendbot.store import hosts, posts, runs
+from trendbot.store import hosts, posts, reads, runs
 from trendbot.store.deliveries import Settlement
 from trendbot.store.engine import open_store
 from trendbot.telemetry import Telemetry
@@ -205,19 +205,40 @@ class App:
         return Breaker(refusal, failed, worked)
 
     def _budget(self, name: str) -> Budget:
+        booked_on = self.now().date()  # what is booked before midnight is settled for that day
+
         def reserve(wanted: int, limit: int) -> int:
+            nonlocal booked_on
+            booked_on = self.now().date()
             with self.engine.begin() as conn:
-                return runs.reserve(conn, name, self.now().date(), wanted, limit)
+                return runs.reserve(conn, name, booked_on, wanted, limit)
 
         def release(unused: int) -> None:
             with self.engine.begin() as conn:
-                runs.release(conn, name, self.now().date(), unused)
+                runs.release(conn, name, booked_on, unused)
 
         def stop(reason: str) -> None:
             with self.engine.begin() as conn:
                 runs.stop(conn, name, self.now().date(), reason)
 
-        return Budget(reserve, release, stop)
+        def today() -> Spent:
+            day = self.now().date()
+            with self.engine.connect() as conn:
+                return Spent(*runs.budget(conn, name, day), reads.planned(conn, name, day))
+
+        def remember(plan: Mapping[str, Any]) -> None:
+            with self.engine.begin() as conn:
+                reads.plan(conn, name, self.now().date(), plan)
+
+        def note(purpose: str, requests: int, posts: int, useful: int, dollars: float) -> None:
+            with self.engine.begin() as conn:
+                reads.add(conn, name, booked_on, purpose, requests, posts, useful, dollars)
+
+        def counted(ids: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+            with self.engine.connect() as conn:
+                return reads.counted(conn, name, ids)
+
+        return Budget(reserve, release, stop, today, remember, note, counted)
 
     def _worth_a_look(self, name: str, limit: int) -> list[str]:
         with self.engine.connect() as conn:

@@ -4,12 +4,26 @@ An adapter is built as `Adapter(settings, context)`. It never sees the store; th
 things it must remember across restarts reach it as callables wired in `app`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from trendbot.fetch import Fetcher
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What became of a signal's UTC day so far.
+
+    `used` reads are booked. `stopped` says why nothing may be read any more; "" if it may.
+    `plan` is what the adapter decided for the day, as JSON; {} if nothing yet.
+    """
+
+    used: int = 0
+    stopped: str = ""
+    plan: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +32,21 @@ class Budget:
 
     `reserve(wanted, limit)` books at most `wanted` reads without ever passing `limit` for
     the day, in one committed transaction, and returns how many it booked; 0 means the day
-    is spent or stopped. `release(unused)` gives back what a reply did not use.
-    `stop(reason)` ends the day for this signal.
+    is spent or stopped. `release(unused)` gives back what a reply did not use, to the day
+    of the last booking. `stop(reason)` ends the day for this signal. `today()` tells how
+    the day stands, `remember(plan)` keeps the adapter's plan for the rest of it.
+    `note(purpose, requests, posts, useful, dollars)` writes down what reads were for, what
+    they brought and cost. `counted(ids)` gives the retweets and favorites that stored
+    posts were last read with.
     """
 
     reserve: Callable[[int, int], int]
     release: Callable[[int], None]
     stop: Callable[[str], None]
+    today: Callable[[], Spent] = Spent
+    remember: Callable[[Mapping[str, Any]], None] = lambda _plan: None
+    note: Callable[[str, int, int, int, float], None] = lambda *_what: None
+    counted: Callable[[Sequence[str]], Mapping[str, tuple[int, int]]] = lambda _ids: {}
 
 
 @dataclass(frozen=True, slots=True)

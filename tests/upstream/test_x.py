@@ -141,6 +141,16 @@ class TestPosts:
         again = get(f"{upstream.x}/2/tweets", BEARER, ids=posts[0].id, **fields).json()
         assert again["data"][0]["public_metrics"]["like_count"] == 4000
 
+    def test_hides_accounts_and_says_so(self, upstream: Upstream) -> None:
+        shown, hidden = upstream.world.posts[0], upstream.world.posts[6]
+        upstream.world.x.hidden = {hidden.author}
+        document = get(f"{upstream.x}/2/tweets", BEARER, ids=f"{shown.id},{hidden.id}").json()
+        assert [post["id"] for post in document["data"]] == [shown.id]
+        (error,) = document["errors"]
+        assert (error["resource_id"], error["title"]) == (hidden.id, "Authorization Error")
+        assert error["type"].endswith("/not-authorized-for-resource")
+        assert hidden.id not in found(upstream)
+
     def test_takes_a_hundred_ids(self, upstream: Upstream) -> None:
         url = f"{upstream.x}/2/tweets"
         some = [str(number) for number in range(1, 102)]
@@ -186,6 +196,12 @@ class TestPosts:
             "end": "2026-11-21T00:00:00.000Z",
             "tweet_count": 12,
         }
+
+    def test_counts_what_a_search_would_return(self, upstream: Upstream) -> None:
+        url = f"{upstream.x}/2/tweets/counts/recent"
+        query = "url:arxiv.org min_likes:50"
+        document = get(url, BEARER, query=query, granularity="day").json()
+        assert document["meta"]["total_tweet_count"] == len(found(upstream, query=query)) == 6
 
     def test_embeds_without_a_token(self, upstream: Upstream) -> None:
         post = upstream.world.posts[10]

@@ -162,13 +162,15 @@ class XRules:
     `token`: the only bearer token taken; empty takes any. `renamed`: answers carry
     repost_count, edit_history_post_ids and referenced_posts. `only_post_fields`:
     `tweet.fields` is refused with a 400 that names it, `post.fields` is taken.
-    `search_has_reposts`: keyword search returns reposts too, as before 2026-05-04.
+    `search_has_reposts`: keyword search returns reposts too, as before 2026-05-04. `hidden`:
+    accounts that are suspended or protected, whose posts nobody may see.
     """
 
     token: str = ""
     renamed: bool = False
     only_post_fields: bool = False
     search_has_reposts: bool = False
+    hidden: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -82,18 +82,26 @@ def search(world: World, query: Query) -> dict[str, object]:
 
 
 def look_up(world: World, query: Query) -> dict[str, object]:
-    """GET /2/tweets?ids=: up to 100, in the order asked; missing ones become errors[]."""
+    """GET /2/tweets?ids=: up to 100, in the order asked; missing, hidden ones become errors[]."""
     check_names(world, query, SHARED | {"ids"})
     ids = query.get("ids", "").split(",")
     if not 1 <= len(ids) <= 100 or not all(re.fullmatch(r"\d{1,19}", one) for one in ids):
         message = f"The number of values in the `ids` query parameter list [{len(ids)}] is not "
         raise RefusedError("ids", query.get("ids", ""), message + "between 1 and 100, or bad")
-    there = {post.id: post for post in world.visible("x")}
+    there = {post.id: post for post in shown(world)}
     posts = [there[one] for one in ids if one in there]
     document = rendered(world, query, posts) if posts else {}
-    if missing := [gone(one) for one in ids if one not in there]:
+    hidden = {post.id for post in world.visible("x")} - set(there)
+    if missing := [
+        not_authorized(one) if one in hidden else gone(one) for one in ids if one not in there
+    ]:
         document["errors"] = missing
     return document
+
+
+def shown(world: World) -> list[WorldPost]:
+    """The posts anybody may see."""
+    return [post for post in world.visible("x") if post.author not in world.x.hidden]
 
 
 def counts(world: World, query: Query) -> dict[str, object]:
@@ -128,7 +136,7 @@ def matching(world: World, query: Query) -> list[WorldPost]:
     last, first = int(query.get("since_id", 0)), int(query.get("until_id", 2**63))
     found = [
         post
-        for post in world.visible("x")
+        for post in shown(world)
         if start <= post.created_at < end
         and last < int(post.id) < first
         and (world.x.search_has_reposts or not post.repost_of)
@@ -262,10 +270,19 @@ def gone(post_id: str) -> dict[str, str]:
     }
 
 
+def not_authorized(post_id: str) -> dict[str, str]:
+    return {
+        **gone(post_id),
+        "detail": f"Sorry, you are not authorized to see the Tweet with ids: [{post_id}].",
+        "title": "Authorization Error",
+        "type": PROBLEMS + "not-authorized-for-resource",
+    }
+
+
 def oembed(world: World, query: Query) -> Reply:
     """publish.x.com/oembed for one post; 404 where it is gone."""
     matched = re.search(r"/status/(\d+)", query.get("url", ""))
-    posts = {post.id: post for post in world.visible("x")}
+    posts = {post.id: post for post in shown(world)}
     if not matched or matched[1] not in posts:
         return as_json({"error": "Sorry, that page does not exist"}, 404 if matched else 400)
     post = posts[matched[1]]

@@ -2,8 +2,8 @@
 
 import html
 import re
-from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping, Set
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trendbot.answers import count, moment, table, tables
@@ -16,6 +16,10 @@ NAME = "x"
 MAX_TEXT = 4000
 POST_ID = re.compile(r"[0-9]{1,20}")
 TOMORROW = "trendbot asks again tomorrow (UTC)"
+# X counts the milliseconds in its ids from here.
+FIRST_ID_AT = datetime(2010, 11, 4, 1, 42, 54, 657_000, tzinfo=UTC)
+# What X says of posts that are deleted, and of those of suspended or protected accounts.
+GONE = ("resource-not-found", "not-authorized-for-resource")
 
 
 class Refused(Exception):
@@ -54,8 +58,8 @@ def explain(refused: Refused) -> SignalError:
     return SignalError(f"X answered HTTP {status} ({said}); {advice}")
 
 
-def items_of(reply: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the posts in an answer of X, still as X gave them but each with an id.
+def items_of(reply: Mapping[str, Any], most: int = 100) -> list[Mapping[str, Any]]:
+    """Return the posts in an answer of X, `most` at most, as X gave them but each with an id.
 
     An answer without posts must say so, by a count of zero or by an error for every post
     asked for; anything else raises SignalError.
@@ -68,22 +72,25 @@ def items_of(reply: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     for item in items:
         if not isinstance(item.get("id"), str) or not POST_ID.fullmatch(item["id"]):
             raise SignalError("X: a post has no id, or one that is no number")
+    if len(items) > most:
+        raise SignalError(f"X returned {len(items)} posts where {most} were asked for")
     return items
 
 
-def to_post(item: Mapping[str, Any], wanted: Collection[str], taken_at: datetime) -> Post | None:
+def to_post(item: Mapping[str, Any], wanted: Set[str], taken_at: datetime) -> Post | None:
     """Turn what X says of a post into a Post, or None if it is a repost or links elsewhere.
 
-    Raises SignalError naming the field that is missing or makes no sense.
+    Its papers are all it links to, if any is among the `wanted` keys. The author is X's
+    number of the account, as its name would cost more than the post. Raises SignalError
+    naming the field that is missing or makes no sense.
     """
     where = f"X: post {item['id']}"
     note = table(item.get("note_tweet") or item.get("note_post"), where, "note_tweet")
-    papers = [*_linked(item, where), *_linked(note, where)]
-    linked = tuple(dict.fromkeys(key for key in papers if key in wanted))
+    linked = tuple(dict.fromkeys([*_linked(item, where), *_linked(note, where)]))
     text = note.get("text") or item.get("text")
     if not isinstance(text, str):
         raise SignalError(f"{where}: text is missing")
-    if not linked or _is_repost(item, text):
+    if wanted.isdisjoint(linked) or _is_repost(item, text):
         return None
     counts = table(item.get("public_metrics"), where, "public_metrics")
     author = str(item.get("author_id", ""))
@@ -102,6 +109,25 @@ def to_post(item: Mapping[str, Any], wanted: Collection[str], taken_at: datetime
             replies=count(counts, where, "reply_count"),
         ),
     )
+
+
+def posted_at(post_id: str) -> datetime:
+    """When X gave out an id: its milliseconds are above the 22 low bits."""
+    return FIRST_ID_AT + timedelta(milliseconds=int(post_id) >> 22)
+
+
+def gone_of(reply: Mapping[str, Any], asked: Collection[str]) -> list[str]:
+    """The ids of those asked for that X says are not there, or not for us to see.
+
+    Other errors say nothing about a post, nor does its absence. Raises SignalError.
+    """
+    errors = tables(reply.get("errors"), "X", "errors")
+    gone = {
+        str(error.get("resource_id") or error.get("value"))
+        for error in errors
+        if str(error.get("type")).rpartition("/")[2] in GONE
+    }
+    return [post_id for post_id in asked if post_id in gone]
 
 
 def _linked(item: Mapping[str, Any], where: str) -> Iterator[str]:

@@ -1,0 +1,38 @@
+"""An X that asks the tests' upstream, with a purse to look into."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from tests.signals.outside import Purse, outside
+from tests.upstream.server import Upstream
+from tests.upstream.world import small_world
+from trendbot.settings import section
+from trendbot.signals.x import X, XSettings
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    with Upstream(small_world(date(2026, 11, 20))) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def purse() -> Purse:
+    return Purse()
+
+
+@pytest.fixture
+def build(upstream: Upstream, purse: Purse) -> Iterator[Callable[..., X]]:
+    """Builds an X of the upstream; `known` are the ids of posts that are worth a look."""
+    with outside(upstream.world, purse) as context:
+
+        def build(known: list[str] | None = None, **table: object) -> X:
+            base = {"enabled": True, "base_url": upstream.x, "bearer_token": "AAAA%3Dsecret"}
+            settings = section(XSettings, {**base, **table}, "signals.x")
+            stored = known or []
+            return X(settings, replace(context, worth_a_look=lambda limit: stored[:limit]))
+
+        yield build
