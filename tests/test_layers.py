@@ -75,6 +75,7 @@ SIBLINGS = {
     ("sources", "fetch"),
     ("sources", "context"),
     ("signals", "context"),
+    ("signals", "fetch"),
     ("transports", "context"),
     ("telemetry", "progress"),
     ("subscribe", "notices"),
