@@ -31,6 +31,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_posts_signal_author", "posts", ["signal", "author"])
     op.create_index("ix_posts_signal_look_at", "posts", ["signal", "look_at"])
+    op.create_index("ix_posts_signal_posted_at", "posts", ["signal", "posted_at"])
+    op.create_index("ix_papers_source_announced", "papers", ["source", "announced"])
     add("readings", sa.Column("flag", sa.String(40), nullable=False, server_default=""))
     add(
         "digests",
@@ -93,13 +95,6 @@ def create_tables() -> None:
         sa.Column("useful", sa.Integer(), nullable=False),
         sa.Column("dollars", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("signal", "day", "purpose", name="pk_reads"),
-    )
-    op.create_table(
-        "plans",
-        sa.Column("signal", sa.String(40), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("plan", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("signal", name="pk_plans"),
     )
     op.create_table(
         "hosts",

@@ -3,12 +3,10 @@ from datetime import datetime, timedelta
 from threading import Barrier
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
+from trendbot.health import Host
 from trendbot.store import hosts
-from trendbot.store.hosts import Host
 
 HOST = "api.example.org"
 WHY = "answered HTTP 503 in 4 tries"
@@ -99,13 +97,6 @@ def test_whoever_types_a_command_has_all_hosts_tried_at_once(engine: Engine, now
         assert fail(conn, now, 1).closed_until == now + 15 * MINUTE
 
 
-def test_why_it_is_not_asked(now: datetime) -> None:
-    assert Host(HOST, 2, WHY, now, None).refusal == ""
-    assert Host(HOST, 4, WHY, now, now + 30 * MINUTE).refusal == (
-        "not asked before 07:30 UTC: failed 4 times in a row (answered HTTP 503 in 4 tries)"
-    )
-
-
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_long_reason_is_cut(engine: Engine, now: datetime) -> None:
     with engine.begin() as conn:
@@ -113,16 +104,3 @@ def test_a_long_reason_is_cut(engine: Engine, now: datetime) -> None:
         found = hosts.find(conn, HOST)
         assert found is not None
         assert len(found.reason) == 300
-
-
-@pytest.mark.parametrize("failures", range(3))
-def test_few_failures_close_nothing(failures: int) -> None:
-    assert hosts.pause(failures) is None
-
-
-@given(st.integers(3, 10**6))
-def test_no_pause_is_shorter_than_the_one_before_or_endless(failures: int) -> None:
-    shorter, longer = hosts.pause(failures), hosts.pause(failures + 1)
-    assert shorter is not None
-    assert longer is not None
-    assert timedelta(minutes=15) <= shorter <= longer <= timedelta(hours=6)

@@ -6,48 +6,17 @@ open ── three failures in a row ──> closed ── its time is over ─�
                                       └── it fails: closed for longer ──┘
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
+from trendbot.health import CLOSED_AFTER, Host, closed_for
 from trendbot.store.engine import insert_into
 from trendbot.store.schema import hosts
 
-CLOSED_AFTER = 3  # failures in a row
-FIRST_PAUSE = timedelta(minutes=15)
-LONGEST_PAUSE = timedelta(hours=6)
 # As long as who may try can take; if that process dies, another tries then.
 TRIAL = timedelta(minutes=15)
 LONGEST_REASON = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A host that failed `failures` times in a row; `closed_until` is None while it is open."""
-
-    host: str
-    failures: int
-    reason: str
-    failed_at: datetime
-    closed_until: datetime | None
-
-    @property
-    def refusal(self) -> str:
-        """Why it is not asked; "" while it is open."""
-        if self.closed_until is None:
-            return ""
-        return (
-            f"not asked before {self.closed_until:%H:%M} UTC: "
-            f"failed {self.failures} times in a row ({self.reason})"
-        )
-
-
-def pause(failures: int) -> timedelta | None:
-    """How long a host is closed after so many failures in a row; None if it stays open."""
-    if failures < CLOSED_AFTER:
-        return None
-    return min(FIRST_PAUSE * 2 ** min(failures - CLOSED_AFTER, 10), LONGEST_PAUSE)
 
 
 def find(conn: Connection, host: str) -> Host | None:
@@ -79,7 +48,7 @@ def failed(conn: Connection, host: str, reason: str, reached: bool, now: datetim
     mine = hosts.c.host == host
     before: int = conn.execute(select(hosts.c.failures).where(mine).with_for_update()).scalar_one()
     failures = before + 1 if reached else max(before, min(before + 1, CLOSED_AFTER))
-    closed = pause(failures if reached else min(failures, CLOSED_AFTER))
+    closed = closed_for(failures if reached else min(failures, CLOSED_AFTER))
     conn.execute(
         update(hosts)
         .where(mine)

@@ -55,8 +55,14 @@ def last_finished(conn: Connection, kind: str, name: str) -> Run | None:
 
 def last_of_each(conn: Connection, kind: str) -> list[Run]:
     """The newest run of each name, in the order of the names."""
-    newest = select(func.max(runs.c.id)).where(runs.c.kind == kind).group_by(runs.c.name)
-    rows = conn.execute(select(runs).where(runs.c.id.in_(newest)).order_by(runs.c.name))
+    # From name to name through the index: grouping would read all entries of a year.
+    mine = runs.c.kind == kind
+    first = select(func.min(runs.c.name).label("name")).where(mine).cte("names", recursive=True)
+    after = select(func.min(runs.c.name)).where(mine, runs.c.name > first.c.name)
+    names = first.union_all(select(after.scalar_subquery()).where(first.c.name.is_not(None)))
+    newest = select(func.max(runs.c.id)).where(mine, runs.c.name == names.c.name)
+    ids = select(newest.scalar_subquery()).where(names.c.name.is_not(None))
+    rows = conn.execute(select(runs).where(runs.c.id.in_(ids)).order_by(runs.c.name))
     return [Run(**row._mapping) for row in rows]
 
 

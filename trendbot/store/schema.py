@@ -91,6 +91,7 @@ papers = Table(
     Column("announced", Date, nullable=False, index=True),
     Column("added_at", UTCDateTime, nullable=False),
     UniqueConstraint("source", "external_id"),
+    Index("ix_papers_source_announced", "source", "announced"),
 )
 
 paper_categories = Table(
@@ -132,6 +133,7 @@ posts = Table(
     UniqueConstraint("signal", "external_id"),
     Index("ix_posts_signal_author", "signal", "author"),
     Index("ix_posts_signal_look_at", "signal", "look_at"),
+    Index("ix_posts_signal_posted_at", "signal", "posted_at"),
 )
 
 # What posts add to a paper, kept up with them: rankings read this and no post. Totals
@@ -348,15 +350,6 @@ reads = Table(
     Column("posts", Integer, nullable=False),  # read and paid for
     Column("useful", Integer, nullable=False),  # of them new here, or changed since the last look
     Column("dollars", Float, nullable=False),
-)
-
-# What an adapter decided for the day about its paid reads; only the newest is asked for.
-plans = Table(
-    "plans",
-    metadata,
-    Column("signal", String(40), primary_key=True),
-    Column("day", Date, nullable=False),  # UTC
-    Column("plan", JSON, nullable=False),
 )
 
 # Hosts that failed lately; a row is deleted when its host answers again.
