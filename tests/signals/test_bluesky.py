@@ -5,6 +5,8 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.signals.outside import Purse, outside, paper
 from tests.upstream.bluesky import at_uri
@@ -13,7 +15,7 @@ from tests.upstream.world import World, WorldPost, small_world
 from trendbot.errors import SettingsError, SignalError, SignalStopped
 from trendbot.model import Gone, Paper, Post
 from trendbot.settings import section
-from trendbot.signals.bluesky import Bluesky, batches
+from trendbot.signals.bluesky import Bluesky, asked_in, batches, in_turn
 from trendbot.signals.bluesky_hosts import BlueskySettings
 
 TODAY = date(2026, 11, 20)
@@ -236,27 +238,29 @@ def test_a_look_takes_its_share_of_the_day(build: Build, upstream: Upstream, pur
     assert purse.spent == 18
 
 
-def test_papers_take_turns(build: Build, upstream: Upstream) -> None:
-    signal = build(daily_requests=20)
+def test_papers_take_turns_also_after_restarts(build: Build, upstream: Upstream) -> None:
     ids = [f"2611.{20000 + n}" for n in range(5)]
     about(upstream.world, ids[0])
     turns = []
     for _ in range(4):
         upstream.requests.clear()
-        measured(signal, *ids)
+        measured(build(daily_requests=20), *ids)
         turns.append([int(one[-2:]) for one in subjects(upstream)])
         upstream.world.now += timedelta(hours=1)
     assert turns == [[0, 1], [2, 3], [4, 0], [1, 2]]
 
 
-def test_a_new_day_begins_with_the_most_promising(build: Build, upstream: Upstream) -> None:
-    signal = build(daily_requests=20)
-    ids = [f"2611.{20000 + n}" for n in range(10)]
-    measured(signal, *ids)
-    upstream.world.now += timedelta(hours=6)
-    upstream.requests.clear()
-    measured(signal, *reversed(ids))
-    assert subjects(upstream)[0] == "abs/2611.20009"
+@given(st.permutations("abcdef"), st.lists(st.sampled_from("abcdefgh"), unique=True))
+def test_turns(promise: list[str], asked: list[str]) -> None:
+    turns = [one.id for one in in_turn(map(paper, promise), asked)]
+    fresh = [one for one in promise if one not in asked]
+    assert turns == fresh + [one for one in asked if one in promise]
+
+
+def test_a_new_day_begins_with_the_most_promising(build: Build, purse: Purse) -> None:
+    measured(build(), "2611.10002", "2611.10001")
+    assert asked_in(purse.plan) == ["2611.10002", "2611.10001"]
+    assert asked_in({}) == asked_in({"asked": 7}) == []
 
 
 def test_a_paper_that_cannot_be_asked_for_holds_up_no_other(

@@ -15,9 +15,9 @@ See bluesky_hosts for what is asked of whom.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Self
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 from trendbot.context import Budget, Context
 from trendbot.errors import SignalError, SignalStopped
@@ -44,9 +44,6 @@ class Bluesky:
         self._settings = settings
         self._context = context
         self._hosts = Hosts(settings, context.fetcher)
-        # When each paper was asked for. Lost with the process: after a restart the most
-        # promising come first again, and the database still knows what is left of the day.
-        self._asked: dict[str, datetime] = {}
 
     def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post | Gone]:
         """Yield each post that links to any of `papers` once, and what became of known ones.
@@ -116,27 +113,29 @@ class Bluesky:
                 yield from self._hosts.posts(batch)
 
     def _named(self, papers: Sequence[Paper], share: "Share", seen: set[str]) -> Iterator[str]:
-        now = self._context.now()
-        for paper in self._in_turn(papers, now):
-            before = len(seen)
-            for form in ("abs", "pdf"):
+        """Yield ids that Constellation names; which papers it was asked for outlives a restart."""
+        budget = self._context.budget
+        asked = asked_in(budget.today().plan)
+        try:
+            for paper in in_turn(papers, asked):
                 # A request for each place, and one to look up what they bring.
                 if share.left <= len(PLACES):
                     return
-                if form == "pdf" and len(seen) - before < TALKED_ABOUT:
-                    break
-                self._asked[paper.key] = now  # first: one that fails must not hold up the others
-                for uri in self._backlinks(f"https://arxiv.org/{form}/{paper.id}", share):
-                    if uri not in seen:
-                        seen.add(uri)
-                        yield uri
+                asked = [*(one for one in asked if one != paper.id), paper.id]
+                yield from self._linking_to(paper.id, share, seen)
+        finally:  # also what failed: it must not hold up the others
+            budget.remember({"asked": asked})
 
-    def _in_turn(self, papers: Sequence[Paper], now: datetime) -> list[Paper]:
-        """Papers not asked for today (UTC), the most promising first; then the longest ago."""
-        keys = {paper.key for paper in papers}
-        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        self._asked = {key: at for key, at in self._asked.items() if key in keys and at >= midnight}
-        return sorted(papers, key=lambda paper: self._asked.get(paper.key, midnight - DAY))
+    def _linking_to(self, paper_id: str, share: "Share", seen: set[str]) -> Iterator[str]:
+        """Yield the ids of posts that link to one paper, but for those `seen`, adding them."""
+        before = len(seen)
+        for form in ("abs", "pdf"):
+            if form == "pdf" and len(seen) - before < TALKED_ABOUT:
+                return
+            for uri in self._backlinks(f"https://arxiv.org/{form}/{paper_id}", share):
+                if uri not in seen:
+                    seen.add(uri)
+                    yield uri
 
     def _backlinks(self, address: str, share: "Share") -> Iterator[str]:
         for place in PLACES:
@@ -200,6 +199,18 @@ class Share:
         self.left -= 1
         self.made += 1
         return True
+
+
+def asked_in(plan: Mapping[str, Any]) -> list[str]:
+    """The ids of papers that were asked for today (UTC), the longest ago first."""
+    asked = plan.get("asked")
+    return [str(one) for one in asked] if isinstance(asked, list) else []
+
+
+def in_turn(papers: Iterable[Paper], asked: Sequence[str]) -> list[Paper]:
+    """Those not asked for today, the most promising first; then those asked the longest ago."""
+    turn = {paper_id: place for place, paper_id in enumerate(asked)}
+    return sorted(papers, key=lambda paper: turn.get(paper.id, -1))
 
 
 def batches(uris: Iterable[str]) -> Iterator[list[str]]:
