@@ -97,6 +97,13 @@ def create_tables() -> None:
         sa.PrimaryKeyConstraint("signal", "day", "purpose", name="pk_reads"),
     )
     op.create_table(
+        "plans",
+        sa.Column("signal", sa.String(40), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("plan", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("signal", name="pk_plans"),
+    )
+    op.create_table(
         "hosts",
         sa.Column("host", sa.String(255), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),

@@ -352,6 +352,15 @@ reads = Table(
     Column("dollars", Float, nullable=False),
 )
 
+# What an adapter decided for the day about its paid reads; only the newest is asked for.
+plans = Table(
+    "plans",
+    metadata,
+    Column("signal", String(40), primary_key=True),
+    Column("day", Date, nullable=False),  # UTC
+    Column("plan", JSON, nullable=False),
+)
+
 # Hosts that failed lately; a row is deleted when its host answers again.
 hosts = Table(
     "hosts",
