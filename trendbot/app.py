@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from trendbot import compose
-from trendbot.context import Budget, Context, Spent
+from trendbot.context import Budget, Context, Known, Spent
 from trendbot.deliver import Dispatch, Watch, never, unwatched
 from trendbot.doorway import Doorway
 from trendbot.errors import SettingsError
@@ -234,11 +234,12 @@ class App:
             with self.engine.begin() as conn:
                 reads.add(conn, name, booked_on, purpose, requests, posts, useful, dollars)
 
-        def counted(ids: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        def known(ids: Sequence[str]) -> Mapping[str, Known]:
             with self.engine.connect() as conn:
-                return reads.counted(conn, name, ids)
+                rows = reads.known(conn, name, ids)
+            return {post_id: Known(*row) for post_id, row in rows.items()}
 
-        return Budget(reserve, release, stop, today, remember, note, counted)
+        return Budget(reserve, release, stop, today, remember, note, known)
 
     def _worth_a_look(self, name: str, limit: int) -> list[str]:
         with self.engine.connect() as conn:

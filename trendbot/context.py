@@ -8,9 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trendbot.fetch import Fetcher
+
+
+class Known(NamedTuple):
+    """The counts a stored post was last read with, and when a look last found it."""
+
+    retweets: int
+    favorites: int
+    seen_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,7 @@ class Budget:
     of the last booking. `stop(reason)` ends the day for this signal. `today()` tells how
     the day stands, `remember(plan)` keeps the adapter's plan for the rest of it.
     `note(purpose, requests, posts, useful, dollars)` writes down what reads were for, what
-    they brought and cost. `counted(ids)` gives the retweets and favorites that stored
-    posts were last read with.
+    they brought and cost. `known(ids)` gives what is stored of posts.
     """
 
     reserve: Callable[[int, int], int]
@@ -46,7 +53,7 @@ class Budget:
     today: Callable[[], Spent] = Spent
     remember: Callable[[Mapping[str, Any]], None] = lambda _plan: None
     note: Callable[[str, int, int, int, float], None] = lambda *_what: None
-    counted: Callable[[Sequence[str]], Mapping[str, tuple[int, int]]] = lambda _ids: {}
+    known: Callable[[Sequence[str]], Mapping[str, Known]] = lambda _ids: {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.upstream.world import World
-from trendbot.context import Budget, Context, Spent
+from trendbot.context import Budget, Context, Known, Spent
 from trendbot.fetch import Fetcher
 from trendbot.model import Paper
 
@@ -19,14 +19,14 @@ class Purse:
     """A day's budget of one signal, as the store keeps it.
 
     `notes` holds for each purpose the sums of requests, posts, useful ones, and dollars;
-    `known` the counts that posts were last read with.
+    `known` what is stored of posts.
     """
 
     spent: int = 0
     stopped: str = ""
     plan: Mapping[str, Any] = field(default_factory=dict)
     notes: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    known: dict[str, tuple[int, int]] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
 
     @property
     def budget(self) -> Budget:

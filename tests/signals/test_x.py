@@ -24,6 +24,7 @@ from tests.signals.crowds import (
 )
 from tests.signals.outside import Purse, paper, papers_of
 from tests.upstream.server import Upstream
+from trendbot.context import Known
 from trendbot.errors import SettingsError, SignalError, SignalStopped
 from trendbot.model import Post
 from trendbot.settings import section
@@ -212,13 +213,28 @@ def test_a_look_up_is_useful_where_counts_changed(
 ) -> None:
     same, risen = a_post(upstream, 1, 60, 90), a_post(upstream, 2, 60, 95)
     upstream.world.posts = [same, risen]
-    purse.known = {same.id: (3, 90), risen.id: (3, 90)}
+    yesterday = upstream.world.now - timedelta(days=1)
+    purse.known = {post.id: Known(3, 90, yesterday) for post in (same, risen)}
     assert len(measured(build(known=[same.id, risen.id]), upstream)) == 2
     assert purse.notes == {
         "size": (1, 0, 0, 0.005),
         "search": (1, 0, 0, 0),
         "refresh": (1, 2, 1, 0.01),
     }
+
+
+def test_a_known_post_is_not_read_twice_on_one_utc_day(
+    build: Build, upstream: Upstream, purse: Purse
+) -> None:
+    now = upstream.world.now
+    morning, evening = a_post(upstream, 1, 60, 90), a_post(upstream, 2, 60, 90)
+    upstream.world.posts = [morning, evening]
+    purse.known = {
+        morning.id: Known(3, 90, now.replace(hour=0, minute=0)),
+        evening.id: Known(3, 90, now.replace(hour=0) - timedelta(minutes=1)),
+    }
+    posts = measured(build(known=[morning.id, evening.id]), upstream)
+    assert [post.id for post in posts] == [evening.id]
 
 
 def test_a_search_is_useful_where_posts_are_about_papers(

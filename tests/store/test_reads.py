@@ -90,5 +90,6 @@ def test_the_counts_of_stored_posts_are_those_of_the_last_look(
         papers.upsert(conn, [paper], now)
         posts.upsert(conn, [post("x", "1", 0, 5), post("x", "2", 0, 9), post("other", "1", 0, 99)])
         posts.upsert(conn, [post("x", "1", 1, 6)])
-        assert reads.counted(conn, "x", ["1", "77"]) == {"1": (3, 6)}
-        assert reads.counted(conn, "x", []) == {}
+        later = now + timedelta(hours=1)
+        assert reads.known(conn, "x", ["1", "77"]) == {"1": (3, 6, later)}
+        assert reads.known(conn, "x", []) == {}

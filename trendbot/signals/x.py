@@ -17,13 +17,13 @@ reposts, in its answers not yet everywhere; both are understood.
 
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence, Set
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 
-from trendbot.context import Context, Spent
+from trendbot.context import Context, Known, Spent
 from trendbot.errors import SettingsError, SignalError, SignalStopped
 from trendbot.model import Gone, Paper, Post
 from trendbot.settings import Duration, HttpUrl, Section
@@ -45,7 +45,7 @@ from trendbot.signals.x_session import Session
 # minute ago; the margins are for clocks that differ.
 REACH = timedelta(days=7) - timedelta(minutes=10)
 LATEST_START = timedelta(minutes=1)
-EMPTY: Mapping[str, tuple[int, int]] = MappingProxyType({})
+NOTHING: Mapping[str, Known] = MappingProxyType({})
 
 
 class XSettings(Section):
@@ -93,7 +93,7 @@ class X:
         self.every = settings.every
         self._settings = settings
         self._context = context
-        session = Session(settings.base_url, settings.timeout)
+        session = Session(settings.base_url, settings.timeout, context.fetcher.breaker)
         self._paid = Paid(token, session, context.budget, settings.daily_post_budget)
 
     def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post | Gone]:
@@ -112,6 +112,8 @@ class X:
         # Posts from archives have ids of their own making, which X would refuse.
         due = self._context.worth_a_look(self._settings.refresh)
         due = [post_id for post_id in due if POST_ID.fullmatch(post_id)]
+        known = self._context.budget.known(due)
+        due = [post_id for post_id in due if not self._was_read_today(known.get(post_id))]
         today = self._context.budget.today()
         left = self._left(today, 1 if due else SMALLEST_PAGE)
         start = starts(self._context.now(), since, self._settings.window)
@@ -120,7 +122,8 @@ class X:
         if left - kept >= SMALLEST_PAGE:
             for items in self._search(self._plan(today.plan, left, kept, start), kept, start):
                 yield from self._posts("search", items, wanted, read)
-        yield from self._refresh([post_id for post_id in due if post_id not in read], wanted, read)
+        due = [post_id for post_id in due if post_id not in read]
+        yield from self._refresh(due, known, wanted, read)
 
     def check(self) -> str:
         """Count the posts the search is for, for the price of one; return a line on them."""
@@ -140,6 +143,10 @@ class X:
         if left < least:
             raise SignalStopped(f"X: {self._spent()} (a search needs {SMALLEST_PAGE}); {TOMORROW}")
         return left
+
+    def _was_read_today(self, known: Known | None) -> bool:
+        today = self._context.now().astimezone(UTC).date()
+        return known is not None and known.seen_at is not None and known.seen_at.date() == today
 
     def _spent(self) -> str:
         return f"today's daily_post_budget of {self._price()} is spent"
@@ -199,15 +206,14 @@ class X:
         self._context.budget.remember(plan.document())
 
     def _refresh(
-        self, ids: Sequence[str], wanted: Set[str], read: set[str]
+        self, ids: Sequence[str], known: Mapping[str, Known], wanted: Set[str], read: set[str]
     ) -> Iterator[Post | Gone]:
         """Look posts up by id, as many as the budget allows, the first ones first."""
         while ids and (booked := self._paid.book(len(ids))):
             asked, ids = ids[:booked], ids[booked:]
-            before = self._context.budget.counted(asked)
             items, reply = self._paid.look_up(asked)
             gone = gone_of(reply, asked)
-            yield from self._posts("refresh", items, wanted, read, before, len(gone))
+            yield from self._posts("refresh", items, wanted, read, known, len(gone))
             yield from (Gone(NAME, post_id) for post_id in gone)
 
     def _posts(
@@ -216,7 +222,7 @@ class X:
         items: Items,
         wanted: Set[str],
         read: set[str],
-        before: Mapping[str, tuple[int, int]] = EMPTY,
+        known: Mapping[str, Known] = NOTHING,
         useful: int = 0,
     ) -> Iterator[Post]:
         """The posts among what was read that are about papers and new to `read`; noted as paid."""
@@ -226,8 +232,8 @@ class X:
                 post = None if item["id"] in read else to_post(item, wanted, now)
                 read.add(item["id"])
                 if post is not None and post.reading is not None:
-                    counts = post.reading.retweets, post.reading.favorites
-                    useful += counts != before.get(post.id)
+                    before, now_has = known.get(post.id), post.reading
+                    useful += before is None or before[:2] != (now_has.retweets, now_has.favorites)
                     yield post
         finally:
             dollars = len(items) * DOLLARS

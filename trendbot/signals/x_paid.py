@@ -18,7 +18,7 @@ from trendbot.context import Budget
 from trendbot.errors import SignalError, SignalStopped
 from trendbot.signals.thrift import DOLLARS
 from trendbot.signals.x_answers import Refused, explain, items_of
-from trendbot.signals.x_session import Session
+from trendbot.signals.x_session import NotAsked, Session
 
 LARGEST_PAGE = 100
 # note_tweet: the whole of a long post; `entities` alone knows only its first 280 signs.
@@ -113,6 +113,9 @@ class Paid:
             self._release(booked)
             where, kind = self._session.base_url, type(error).__name__
             raise SignalError(f"X: no connection to {where}: {kind}") from error
+        except NotAsked:
+            self._release(booked)
+            raise
         except SignalError:
             self._lost(purpose, booked)
             raise

@@ -9,6 +9,8 @@ import requests
 import urllib3
 
 from trendbot.errors import SignalError
+from trendbot.fetch import Breaker
+from trendbot.fetch_rules import host_of, reached, why
 from trendbot.signals.x_answers import Refused
 from trendbot.text import clean, cut
 
@@ -17,25 +19,51 @@ MAX_BODY = 8 * 1024 * 1024
 RENAMED_FIELDS = "created_at,public_metrics,entities,referenced_posts,author_id"
 
 
+class NotAsked(SignalError):
+    """X was not asked, as it failed too often lately; so it costs nothing."""
+
+
 class Session(requests.Session):
     """The session tweepy sends with, adding what tweepy lacks.
 
-    Every request goes to `base_url`, has a timeout, follows no redirect and reads a bounded
-    body. The address is changed here and not in an HTTPAdapter, so that proxies are chosen
-    for the host that is asked. tweepy gets to see JSON with 2xx alone: it makes its
-    exceptions with code that hostile bodies and headers break, so all else is raised here.
+    Every request goes to `base_url` if `breaker` lets it, has a timeout, follows no redirect
+    and reads a bounded body. The address is changed here and not in an HTTPAdapter, so that
+    proxies are chosen for the host that is asked. tweepy gets to see JSON with 2xx alone: it
+    makes its exceptions with code that hostile bodies and headers break, so all else is
+    raised here.
     """
 
-    def __init__(self, base_url: str, timeout: float) -> None:
+    def __init__(self, base_url: str, timeout: float, breaker: Breaker) -> None:
         super().__init__()
         self.base_url = base_url
         self.timeout = timeout
+        self._breaker = breaker
         self._renamed = False
 
     def request(  # type: ignore[override]  # tweepy names what it passes
         self, method: str, url: str, **kwargs: Any
     ) -> requests.Response:
-        """Send one request; where X refuses `tweet.fields` by name, once more as `post.fields`."""
+        """Send one request, and tell the breaker how it ended."""
+        host = host_of(self.base_url)
+        if refusal := self._breaker.refusal(host):
+            raise NotAsked(f"X: {refusal}")
+        try:
+            response = self._named(method, url, **kwargs)
+        except Refused as refused:
+            if refused.status >= 500 or refused.status in (406, 429):
+                self._breaker.failed(host, f"HTTP {refused.status}", True)
+            else:
+                self._breaker.worked(host)
+            raise
+        except (SignalError, requests.RequestException) as error:
+            reason = str(error) if isinstance(error, SignalError) else why(error)
+            self._breaker.failed(host, reason.partition("; ")[0], reached(error))
+            raise
+        self._breaker.worked(host)
+        return response
+
+    def _named(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        """Send it; where X refuses `tweet.fields` by name, once more as `post.fields`."""
         try:
             return self._send(method, url, renamed=self._renamed, **kwargs)
         except Refused as refused:

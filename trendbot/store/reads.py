@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -72,10 +72,10 @@ def planned(conn: Connection, signal: str, day: date) -> dict[str, Any]:
     return document or {}
 
 
-def counted(conn: Connection, signal: str, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """The believed retweets and favorites of those of the posts that are stored, by id."""
+def known(
+    conn: Connection, signal: str, ids: Sequence[str]
+) -> dict[str, tuple[int, int, datetime | None]]:
+    """The posts that are stored, by id: believed retweets and favorites, when last found."""
+    columns = (posts.c.external_id, posts.c.retweets, posts.c.favorites, posts.c.seen_at)
     mine = posts.c.signal == signal, posts.c.external_id.in_(ids)
-    rows = conn.execute(
-        select(posts.c.external_id, posts.c.retweets, posts.c.favorites).where(*mine)
-    )
-    return {row.external_id: (row.retweets, row.favorites) for row in rows}
+    return {row[0]: (row[1], row[2], row[3]) for row in conn.execute(select(*columns).where(*mine))}
