@@ -59,6 +59,7 @@ class Signal:
     """One post with a reading for each paper asked about, then what it must raise."""
 
     error: Exception | None = None
+    every: timedelta = timedelta(hours=6)
     asked: list[tuple[set[str], datetime]] = field(default_factory=list)
 
     def measure(self, wanted: Iterable[Paper], since: datetime) -> Iterable[Post]:

@@ -32,6 +32,8 @@ class World:
 
     fails: bool = False
     asked: int = 0
+    measured: int = 0
+    every: timedelta = timedelta(hours=6)
     papers: dict[date, Paper] = field(default_factory=dict)
 
     def fetch(self, since: date, until: date) -> Iterable[Paper]:

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trendbot.due import at_hour, closes, due_at, mailed, missing, zone_of
+from trendbot.due import (
+    at_hour,
+    closes,
+    due_at,
+    listed,
+    listed_at,
+    mailed,
+    missing,
+    worth_asking,
+    zone_of,
+)
 from trendbot.model import Cadence
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -177,3 +187,48 @@ def test_at_hour_is_the_first_minute_a_clock_on_the_wall_shows_it(
 )
 def test_a_time_zone_nobody_knows_is_that_of_the_site(name: str, zone: ZoneInfo) -> None:
     assert zone_of(name, BERLIN) == zone
+
+
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [
+        ("2026-11-20T01:29", date(2026, 11, 19)),  # 20:29 in New York, in winter
+        ("2026-11-20T01:30", date(2026, 11, 20)),
+        ("2026-07-17T00:30", date(2026, 7, 17)),  # in summer
+        ("2026-11-21T23:00", date(2026, 11, 20)),  # nothing on Friday and Saturday evening
+        ("2026-11-23T01:30", date(2026, 11, 23)),  # on Sunday evening, for Monday
+    ],
+)
+def test_listings_come_on_the_evening_before_a_weekday(now: str, day: date) -> None:
+    assert listed(utc(now)) == day
+
+
+@given(st.integers(0, 20 * 365 * 24 * 60))
+def test_the_newest_listing_is_there_and_the_next_is_not(minutes: int) -> None:
+    now = utc("2020-01-01T00:00") + timedelta(minutes=minutes)
+    day = listed(now)
+    assert day.weekday() < 5
+    assert listed_at(day) <= now
+    following = day + timedelta(days=3 if day.weekday() == 4 else 1)
+    assert listed_at(following) > now
+
+
+def test_a_source_is_asked_once_for_each_listing() -> None:
+    thursday, friday = date(2026, 11, 19), date(2026, 11, 20)
+    assert worth_asking(None, None, utc("2026-11-20T10:00"))
+    assert worth_asking(thursday, utc("2026-11-19T02:00"), utc("2026-11-20T01:30"))
+    assert not worth_asking(friday, utc("2026-11-20T01:30"), utc("2026-11-20T23:00"))
+    assert not worth_asking(friday, None, utc("2026-11-22T23:00"))  # until Sunday evening
+    assert worth_asking(friday, utc("2026-11-20T01:30"), utc("2026-11-23T01:30"))
+
+
+def test_a_listing_that_is_late_is_looked_for_less_and_less() -> None:
+    """Thanksgiving: three times that day, and again for the next."""
+    wednesday, now = date(2026, 11, 25), utc("2026-11-26T01:30")
+    asked_at, asked = utc("2026-11-25T01:30"), []
+    while now < utc("2026-11-27T02:00"):
+        if worth_asking(wednesday, asked_at, now):
+            asked.append(f"{now:%dT%H:%M}")
+            asked_at = now
+        now += timedelta(minutes=30)
+    assert asked == ["26T01:30", "26T07:30", "26T13:30", "27T01:30"]

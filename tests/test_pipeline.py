@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 from tests.test_collect import Signal, Source, paper
 from trendbot import pipeline
 from trendbot.app import App
-from trendbot.errors import SignalError, SourceError
-from trendbot.model import Cadence, Paper, Post, Reading
+from trendbot.collect import collect
+from trendbot.errors import SignalError, SignalStopped, SourceError
+from trendbot.model import By, Cadence, Paper, Post, Reading
 from trendbot.pipeline import Ending
-from trendbot.settings import Ranking, Settings, Web
+from trendbot.settings import RankedBy, Ranking, Settings, Web, WindowDays
 from trendbot.store import papers, posts
 
 FRIDAY = date(2026, 11, 20)
@@ -29,9 +30,9 @@ def app(engine: Engine, tmp_path: Path) -> App:
     return app
 
 
-def post(number: int, of: Paper, retweets: int, at: datetime = NOW) -> Post:
+def post(number: int, of: Paper, favorites: int, at: datetime = NOW) -> Post:
     return Post(
-        "x", str(number), (of.key,), "ada", "https://x.com", at, "", Reading(at, retweets, 0)
+        "x", str(number), (of.key,), "ada", "https://x.com", at, "", Reading(at, 0, favorites)
     )
 
 
@@ -55,17 +56,19 @@ def test_the_best_become_the_digest_and_it_stays_as_it_was(app: App) -> None:
     assert (again.ending, again.digest) == (Ending.THERE, made.digest)
 
 
-def test_counts_stand_for_the_newest_reading_and_later_ones_have_no_part(app: App) -> None:
+def test_counts_stand_for_the_newest_reading_and_later_ones_change_nothing(app: App) -> None:
     early = NOW - timedelta(hours=3)
     with app.engine.begin() as conn:
         papers.upsert(conn, [paper(1)], NOW)
         posts.upsert(conn, [post(1, paper(1), 7, early)])
-        posts.upsert(conn, [post(1, paper(1), 700, NOW + timedelta(hours=1))])
+        posts.upsert(conn, [post(1, paper(1), 5, early - timedelta(hours=1))])
+    pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
+    rise(app, 1, 70)
     made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
     assert made.digest is not None
     assert made.digest.counted_at == early
     assert made.digest.made_at == NOW
-    assert made.digest.papers[0].retweets == 7
+    assert made.digest.papers[0].favorites == 7
 
 
 def test_size_cuts_the_digest_and_not_the_ranking(app: App) -> None:
@@ -109,6 +112,132 @@ def test_daily_subscribers_see_a_paper_again_only_doubled(
             Ending.QUIET,
             "every leading paper was in an earlier digest",
         )
+
+
+def rise(app: App, number: int, counts: int, at: datetime = NOW, of: int = 0) -> None:
+    """Somebody looks at the post about a paper again, whose number it mostly has."""
+    with app.engine.begin() as conn:
+        posts.upsert(conn, [post(number, paper(of or number), counts, at)])
+
+
+@pytest.fixture
+def thursday(app: App) -> date:
+    """A digest of Thursday was made on Friday morning: of five papers the two best."""
+    day, morning = FRIDAY - timedelta(days=1), NOW - timedelta(days=1)
+    app.settings = app.settings.model_copy(update={"ranking": Ranking(size=2)})
+    app.now = lambda: morning
+    with app.engine.begin() as conn:
+        papers.upsert(conn, [paper(n, day) for n in range(1, 6)], morning)
+        papers.upsert(conn, [paper(9)], morning)
+    for number, counts in ((1, 50), (2, 40), (3, 30), (4, 20), (9, 35)):
+        rise(app, number, counts, morning - timedelta(hours=1))
+    assert ids(pipeline.make_digest(app, Cadence.DAILY, day)) == ["2611.00001", "2611.00002"]
+    app.now = lambda: NOW
+    return day
+
+
+def test_a_paper_that_takes_off_later_gets_its_day(app: App, thursday: date) -> None:
+    rise(app, 4, 40)  # doubled since yesterday
+    rise(app, 3, 59)  # has more, and did not take off
+    made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
+    assert ids(made) == ["2611.00004", "2611.00009"]
+    assert made.digest is not None
+    assert [entry.movement for entry in made.digest.papers] == ["new", "new"]
+    assert [entry.paper.announced < made.digest.since for entry in made.digest.papers] == [
+        True,
+        False,
+    ]
+
+
+def test_a_paper_comes_back_when_it_has_doubled(app: App, thursday: date) -> None:
+    rise(app, 1, 99)
+    rise(app, 2, 80)
+    made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
+    assert made.digest is not None
+    assert [(entry.paper.id, entry.movement) for entry in made.digest.papers] == [
+        ("2611.00002", "up 1"),
+        ("2611.00009", "new"),
+    ]
+
+
+def test_who_was_silent_and_is_talked_about_now_took_off(app: App, thursday: date) -> None:
+    rise(app, 5, 36)
+    assert ids(pipeline.make_digest(app, Cadence.DAILY, FRIDAY)) == ["2611.00005", "2611.00009"]
+
+
+def test_a_digest_made_late_leaves_late_risers_to_the_next(app: App, thursday: date) -> None:
+    rise(app, 4, 400)
+    app.now = lambda: NOW + timedelta(days=2)
+    assert ids(pipeline.make_digest(app, Cadence.DAILY, FRIDAY)) == ["2611.00009"]
+
+
+def test_nobody_rises_late_after_a_week(app: App, thursday: date) -> None:
+    later = timedelta(days=8)
+    app.now = lambda: NOW + later
+    with app.engine.begin() as conn:
+        papers.upsert(conn, [paper(20, FRIDAY + later)], NOW + later)
+    rise(app, 4, 400, NOW + later)
+    rise(app, 20, 4, NOW + later)
+    assert ids(pipeline.make_digest(app, Cadence.DAILY, FRIDAY + later)) == ["2611.00020"]
+
+
+def test_a_day_without_papers_has_no_digest_of_late_risers(app: App, thursday: date) -> None:
+    pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
+    rise(app, 4, 400)
+    app.now = lambda: NOW + timedelta(days=1)
+    made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY + timedelta(days=1))
+    assert made.digest is None
+
+
+def test_weeks_that_overlap_tell_how_papers_moved(app: App) -> None:
+    days = WindowDays(weekly=14)
+    app.settings = app.settings.model_copy(update={"ranking": Ranking(window_days=days)})
+    sunday = FRIDAY + timedelta(days=2)
+    store(app, (paper(1), 5), (paper(2), 50), (paper(3), 20))
+    pipeline.make_digest(app, Cadence.WEEKLY, sunday)
+    app.now = lambda: NOW + timedelta(days=9)
+    rise(app, 0, 60, app.now(), of=1)
+    with app.engine.begin() as conn:
+        papers.upsert(conn, [paper(4)], NOW)
+    rise(app, 4, 10)
+    made = pipeline.make_digest(app, Cadence.WEEKLY, sunday + timedelta(days=7))
+    assert made.digest is not None
+    assert [entry.movement for entry in made.digest.papers] == ["up 2", "down 1", "down 1", "new"]
+
+
+def test_the_order_is_what_the_settings_say_for_the_cadence(app: App) -> None:
+    by = RankedBy(daily=By.FIELD, weekly=By.RISING)
+    app.settings = app.settings.model_copy(update={"ranking": Ranking(by=by)})
+    store(app, (paper(1), 5), (paper(2), 50))
+    daily = pipeline.make_digest(app, Cadence.DAILY, FRIDAY).digest
+    weekly = pipeline.make_digest(app, Cadence.WEEKLY, FRIDAY + timedelta(days=2)).digest
+    assert daily is not None
+    assert weekly is not None
+    assert (daily.by, weekly.by) == (By.FIELD, By.RISING)
+    assert [entry.merit for entry in daily.papers] == [0.75, 0.25]
+    with app.engine.connect() as conn:
+        told = pipeline.ranking(app, conn, Cadence.DAILY, FRIDAY, By.TOTAL)
+    assert (told.by, told.standings[0].merit) == (By.TOTAL, 50)
+
+
+def test_a_digest_knows_who_answered(app: App) -> None:
+    store(app, (paper(1), 5))
+    app.signals = {"x": Signal(), "bluesky": Signal(SignalError("503")), "mastodon": Signal()}
+    collect(app.engine, {}, app.signals, FRIDAY, FRIDAY, app.now)
+    spent = {"mastodon": Signal(SignalStopped("spent"))}
+    collect(app.engine, {}, spent, FRIDAY, FRIDAY, app.now)
+    app.signals["hackernews"] = Signal()  # was never asked
+    made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY).digest
+    assert made is not None
+    assert made.heard == {"x": True, "bluesky": False, "mastodon": True}
+
+
+def test_who_was_asked_long_ago_is_not_told_of(app: App) -> None:
+    store(app, (paper(1), 5))
+    collect(app.engine, {}, app.signals, FRIDAY, FRIDAY, lambda: NOW - timedelta(days=2))
+    made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY).digest
+    assert made is not None
+    assert made.heard is None
 
 
 def test_weekly_shows_what_daily_showed(app: App) -> None:

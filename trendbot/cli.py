@@ -146,17 +146,22 @@ def collect(config: Path | None, day: date | None) -> None:
 @cli.command()
 @click.option("--date", "day", type=DAY, required=True, help="Day of announcement.")
 @cadence_option
+@click.option(
+    "--by",
+    type=click.Choice(["total", "rising", "field"]),
+    help="Order: retweets + favorites, how fast they grow, or the place within the field.",
+)
 @json_option
 @click.pass_obj
-def rank(config: Path | None, day: date, cadence: str, as_json: bool) -> None:
+def rank(config: Path | None, day: date, cadence: str, by: str | None, as_json: bool) -> None:
     """Rank what is stored, as of now; stores nothing."""
     from trendbot import pipeline, reports
-    from trendbot.model import Cadence
+    from trendbot.model import By, Cadence
 
     app = open_app(config)
     with app.engine.connect() as conn:
-        ranked = pipeline.ranking(app, conn, Cadence(cadence), day)
-        entries = [entry for _, entry in pipeline.with_papers(conn, ranked.standings)]
+        ranked = pipeline.ranking(app, conn, Cadence(cadence), day, By(by) if by else None)
+        entries = [entry for _, entry in pipeline.with_papers(conn, ranked, ranked.standings)]
     if as_json:
         print_json(reports.ranking_document(ranked, entries))
     else:
@@ -188,7 +193,7 @@ def digest_show(config: Path | None, day: date, cadence: str, form: str) -> None
     site = app.settings.site
     if form == "json":
         with app.engine.connect() as conn:
-            print_json(reports.digest_document(conn, found))
+            print_json(reports.digest_document(conn, found, app.now()))
         return
     shown = {
         "text": lambda: forms.text(found, site),

@@ -15,9 +15,12 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from trendbot import hotpapers
+from trendbot.due import SATURDAY
 from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
 from trendbot.hotpapers import ArchiveDay
-from trendbot.model import PaperSource, Signal
+from trendbot.model import Gone, Paper, PaperSource, Post, Signal
+from trendbot.ranking import score
+from trendbot.settings import Counting
 from trendbot.store import papers, posts, runs
 
 # Papers are measured for a week after their announcement; a source is asked again for at
@@ -25,7 +28,7 @@ from trendbot.store import papers, posts, runs
 MEASURED_DAYS = 7
 REACH_DAYS = 90
 CHUNK = 500
-SATURDAY = 5
+COUNTING = Counting()
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -52,6 +55,7 @@ def collect(
     since: date,
     until: date,
     now: Callable[[], datetime],
+    counting: Counting = COUNTING,
 ) -> None:
     """Store the papers announced from `since` to `until` and up to today, and their posts.
 
@@ -64,7 +68,7 @@ def collect(
     for name, source in sources.items():
         collect_papers(engine, name, source, since, until, now)
     for name, signal in signals.items():
-        collect_posts(engine, name, signal, since, now)
+        collect_posts(engine, name, signal, since, now, counting)
 
 
 def collect_papers(
@@ -117,26 +121,49 @@ def _days_to_ask(
 
 
 def collect_posts(
-    engine: Engine, name: str, signal: Signal, since: date, now: Callable[[], datetime]
+    engine: Engine,
+    name: str,
+    signal: Signal,
+    since: date,
+    now: Callable[[], datetime],
+    counting: Counting = COUNTING,
 ) -> None:
-    """Ask one signal for posts about the papers announced from `since` on, and all lately."""
+    """Ask one signal for posts about the papers announced from `since` on, and all lately.
+
+    Posts that are gone on the network go here, too.
+    """
     today = now().date()
     since = min(since, today - timedelta(days=MEASURED_DAYS))
     with engine.begin() as conn:
-        measured = papers.announced(conn, since, today)
+        measured = _most_promising_first(conn, since, today)
         run = runs.start(conn, "signal", name, since, today, now())
-    stored = 0
+    stored = gone = 0
     outcome, message = "ok", ""
     try:
         for chunk in chunks(signal.measure(measured, _midnight(since))):
             with engine.begin() as conn:
-                stored += posts.upsert(conn, chunk)
+                stored += posts.upsert(
+                    conn, [one for one in chunk if isinstance(one, Post)], counting
+                )
+                gone += posts.forget(conn, [one for one in chunk if isinstance(one, Gone)])
     except SignalError as error:
         outcome = "stopped" if isinstance(error, SignalStopped) else "failed"
         message = str(error)
         log.error("signal %s %s: %s", name, outcome, error)
+    if gone:
+        log.info("signal %s: %d posts are gone", name, gone)
     with engine.begin() as conn:
         runs.finish(conn, run, outcome, stored, message, now())
+
+
+def _most_promising_first(conn: Connection, since: date, until: date) -> list[Paper]:
+    """The papers announced in the window: by what they were counted so far, then the newest."""
+    counted = posts.candidates(conn, since, until)
+    scores = {one.key: score(one.signals, {}) for one in counted}
+    found = papers.announced(conn, since, until)
+    return sorted(
+        found, key=lambda one: (-scores.get(one.key, 0), -one.announced.toordinal(), one.key)
+    )
 
 
 def import_hotpapers(

@@ -20,13 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trendbot import deliver, due, jobs, notices, pipeline
 from trendbot.app import App
-from trendbot.collect import collect, collect_papers
+from trendbot.collect import collect, collect_papers, collect_posts
 from trendbot.doorway import Doorway
 from trendbot.errors import TransportError, TrendbotError
 from trendbot.model import Cadence
 from trendbot.settle import rest
-from trendbot.store import digests, erasure, limits, runs
+from trendbot.store import digests, erasure, limits, papers, posts, runs
 from trendbot.store.engine import explain
+from trendbot.store.runs import Run
 from trendbot.terminal import begin_log
 from trendbot.web import server
 
@@ -35,6 +36,9 @@ POST_EVERY = 30.0  # seconds
 RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
 UNCONFIRMED_FOR = timedelta(days=30)
+FRESH = timedelta(minutes=30)  # counts of a digest may be as old
+UNSEEN_FOR = timedelta(days=1)  # posts nobody saw for so long may be gone
+TOLD = ("ok", "quiet")
 LISTEN_EVERY = 0.2  # seconds, for a signal
 STOP_WITHIN = (
     8.0  # seconds for the work in hand; what is not done then is taken up at the next start
@@ -88,19 +92,24 @@ def serve(app: App) -> None:
 def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
     """Do what is due: ask the sources, make digests, send mails."""
     tidy(app)
-    collect_if_due(app)
+    collect_if_due(app, stop)
     make_due(app, stop)
     plan_due(app)
     deliver_due(app, stop)
 
 
 def tidy(app: App) -> None:
-    """Forget full limits, who never confirmed, and what servers said of readers who were erased."""
+    """Forget what must not be kept.
+
+    That is full limits, who never confirmed, what servers said of readers who were erased, and
+    what posts say that were not seen on their network for a day.
+    """
     now = app.now()
     with app.engine.begin() as conn:
         limits.prune(conn, now)
         erasure.scrub(conn, now)
         erasure.forget_unconfirmed(conn, now - UNCONFIRMED_FOR)
+        posts.erase_unseen(conn, now - UNSEEN_FOR)
 
 
 def start_post(app: App, stopping: threading.Event) -> threading.Thread:
@@ -151,27 +160,52 @@ def deliver_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
             deliver.drain(app.dispatch(stop, watch))
 
 
-def collect_if_due(app: App) -> None:
-    """Ask the sources, unless this or another daemon began to within `collect_every`.
+def collect_if_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
+    """Ask the sources that can have news, and the signals that were not asked for a while.
 
-    Signals are asked when a digest is due: only then are counts needed, and X's cost money.
+    None that this or another daemon began to ask within `collect_every`, and no signal within
+    its own `every` after it answered.
     """
-    now = app.now()
+    now, pause = app.now(), app.settings.schedule.collect_every
     with app.engine.connect() as conn:
-        last = {run.name: run.started_at for run in runs.last_of_each(conn, "source")}
+        asked_sources = {run.name: run for run in runs.last_of_each(conn, "source")}
+        asked_signals = {run.name: run for run in runs.last_of_each(conn, "signal")}
+        newest = {name: papers.newest(conn, name) for name in app.sources}
     for name, source in app.sources.items():
-        if name not in last or last[name] + app.settings.schedule.collect_every <= now:
+        last = asked_sources.get(name)
+        failed = last is not None and last.outcome not in TOLD
+        asked_at = None if failed or last is None else last.started_at
+        if _rested(last, pause, now) and due.worth_asking(newest[name], asked_at, now):
             collect_papers(app.engine, name, source, now.date(), now.date(), app.now)
+    for name, network in app.signals.items():
+        last = asked_signals.get(name)
+        told = last is not None and last.outcome in (*TOLD, "stopped")
+        if not stop() and _rested(last, network.every if told else pause, now):
+            collect_posts(app.engine, name, network, now.date(), app.now, app.settings.counting)
+
+
+def _rested(last: Run | None, pause: timedelta, now: datetime) -> bool:
+    return last is None or last.started_at + pause <= now
 
 
 def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
-    """Make the digests that are due and missing, after one look at sources and signals."""
+    """Make the digests that are due and missing, after one look at sources and signals.
+
+    Signals that answered just now are not asked again: X's answers cost money.
+    """
     missing = [(cadence, day) for cadence in Cadence for day in _missing(app, cadence)]
     if not missing or stop():
         return
     windows = [pipeline.days_of(app, cadence, day) for cadence, day in missing]
     since, until = min(first for first, _ in windows), max(last for _, last in windows)
-    collect(app.engine, app.sources, app.signals, since, until, app.now)
+    with app.engine.connect() as conn:
+        stale = [
+            name
+            for name in app.signals
+            if not runs.answered(conn, "signal", name, app.now() - FRESH)
+        ]
+    signals = {name: app.signals[name] for name in stale}
+    collect(app.engine, app.sources, signals, since, until, app.now, app.settings.counting)
     for cadence, day in missing:
         if stop():
             return

@@ -25,6 +25,7 @@ TOP = 10
 # What the demo changes in the example settings: the sample instead of the network.
 _OFFLINE = {
     "[sources.arxiv]\n": "[sources.sample]\nenabled = true\n\n[sources.arxiv]\nenabled = false\n",
+    "[signals.bluesky]\n": "[signals.bluesky]\nenabled = false\n",
     "[signals.huggingface]\n": (
         "[signals.sample]\nenabled = true\n\n[signals.huggingface]\nenabled = false\n"
     ),
@@ -51,7 +52,7 @@ def run_demo(home: Path, console: Console) -> None:
     made = pipeline.run(app, Cadence.DAILY, last_day())
     with app.engine.connect() as conn:
         ranked = pipeline.ranking(app, conn, Cadence.DAILY, last_day())
-        entries = [entry for _, entry in pipeline.with_papers(conn, ranked.standings)]
+        entries = [entry for _, entry in pipeline.with_papers(conn, ranked, ranked.standings)]
     reports.show_ranking(console, ranked, entries[:TOP], app.settings.ranking.size)
     _tell(home, config, made, before, console)
 

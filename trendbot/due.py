@@ -1,4 +1,4 @@
-"""When digests and deliveries are due: pure, and right across daylight-saving changes.
+"""When listings, digests and deliveries are due: pure, and right across daylight-saving changes.
 
 The digest of a day is due the day after, at `digest_at` in the schedule's time zone; a
 delivery of it at its reader's hour, in the reader's. An hour that a clock change skips
@@ -17,6 +17,43 @@ MAILED_WITHIN = timedelta(days=1)
 # How far back a daemon that was down makes up for digests.
 MOST_MISSED = timedelta(days=30)
 SUNDAY = 6
+# Papers are announced on the evenings before weekdays, a little after
+# (https://info.arxiv.org/help/availability.html); listings carry the next day's date.
+EASTERN = ZoneInfo("America/New_York")
+ANNOUNCED_AT = time(20)
+LISTED_AFTER = timedelta(minutes=30)
+# A listing that is late, or that a holiday keeps back, is looked for again after this long.
+LATE_LISTING = timedelta(hours=6)
+SATURDAY = 5
+
+
+def listed_at(day: date) -> datetime:
+    """The moment (UTC) from which the listing of `day` is there, unless it is a holiday."""
+    evening = datetime.combine(day - timedelta(days=1), ANNOUNCED_AT, EASTERN)
+    return evening.astimezone(UTC) + LISTED_AFTER
+
+
+def listed(now: datetime) -> date:
+    """The day of the newest listing there is at a moment, holidays aside."""
+    day = now.astimezone(EASTERN).date() + timedelta(days=1)
+    while day.weekday() >= SATURDAY or listed_at(day) > now:
+        day -= timedelta(days=1)
+    return day
+
+
+def worth_asking(newest: date | None, asked_at: datetime | None, now: datetime) -> bool:
+    """Whether a source can have papers newer than those of `newest`, the last time asked included.
+
+    A listing that was not there when it should have been is looked for again after six
+    hours, then after as long again: it may be late, or there is none that day.
+    """
+    day = listed(now)
+    if newest is not None and newest >= day:
+        return False
+    there_since = listed_at(day)
+    if asked_at is None or asked_at < there_since:
+        return True
+    return now - asked_at >= max(LATE_LISTING, asked_at - there_since)
 
 
 def due_at(day: date, digest_at: time, zone: ZoneInfo) -> datetime:

@@ -1,7 +1,7 @@
 """The whole job; read this first.
 
-    collect  papers from the sources, posts from the signals          trendbot.collect
-    rank     by retweets and favorites                                 trendbot.ranking
+    collect  papers from the sources, posts from the signals           trendbot.collect
+    rank     by retweets and favorites, their growth, or within a field  trendbot.ranking
     freeze   the best of them as the digest of the day                 trendbot.store.digests
     deliver  compose it once per segment, send it to each subscriber   trendbot.deliver
 
@@ -19,12 +19,25 @@ from sqlalchemy import Connection
 
 from trendbot import deliver
 from trendbot.app import App
-from trendbot.collect import SATURDAY, collect
-from trendbot.model import Cadence, Digest, RankedPaper
-from trendbot.ranking import Standing, choose, closing_day, rank, window
+from trendbot.collect import MEASURED_DAYS, collect
+from trendbot.due import MAILED_WITHIN, SATURDAY, due_at
+from trendbot.model import By, Cadence, Digest, RankedPaper
+from trendbot.ranking import (
+    Candidate,
+    Standing,
+    choose,
+    closing_day,
+    movement,
+    rank,
+    score,
+    window,
+)
+from trendbot.settings import Schedule
 from trendbot.store import digests, papers, posts, runs
 
 FAILURES = ("failed", "stopped")
+# A signal that was asked longer ago has no part in what a digest counts.
+ASKED_WITHIN = timedelta(days=1)
 
 
 class Ending(StrEnum):
@@ -53,6 +66,7 @@ class Ranked:
     date: Date
     since: Date
     until: Date
+    by: By
     announced: int
     measured: int
     standings: list[Standing]
@@ -61,7 +75,7 @@ class Ranked:
 def run(app: App, cadence: Cadence, day: Date, mail: bool = True) -> Made:
     """Collect, make the digest of `day`, and mail it unless told otherwise."""
     since, until = days_of(app, cadence, day)
-    collect(app.engine, app.sources, app.signals, since, until, app.now)
+    collect(app.engine, app.sources, app.signals, since, until, app.now, app.settings.counting)
     made = make_digest(app, cadence, day)
     if made.digest is not None and mail:
         mail_digest(app, made.digest)
@@ -93,9 +107,10 @@ def make_digest(app: App, cadence: Cadence, day: Date) -> Made:
         if (found := digests.find(conn, cadence, day)) is not None:
             return Made(Ending.THERE, found)
         started = runs.start(conn, "digest", cadence, day, day, made_at)
-        ranked = ranking(app, conn, cadence, day)
-        shown = digests.shown(conn, cadence, day) if cadence is Cadence.DAILY else {}
-        chosen = choose(ranked.standings, app.settings.ranking.size, shown)
+        shown = digests.shown(conn, cadence, day)
+        ranked = ranking(app, conn, cadence, day, late=_late_risers(app, conn, cadence, day, shown))
+        repeats = shown if cadence is Cadence.DAILY else {}
+        chosen = choose(ranked.standings, app.settings.ranking.size, repeats)
         if not chosen:
             made = _nothing_to_tell(app, conn, ranked)
         else:
@@ -110,26 +125,43 @@ def days_of(app: App, cadence: Cadence, day: Date) -> tuple[Date, Date]:
     return window(cadence, day, app.settings.ranking.window_days.of(cadence))
 
 
-def ranking(app: App, conn: Connection, cadence: Cadence, day: Date) -> Ranked:
-    """Rank the papers of the window by what is counted now; stores nothing."""
+def ranking(
+    app: App,
+    conn: Connection,
+    cadence: Cadence,
+    day: Date,
+    by: By | None = None,
+    late: Sequence[Candidate] = (),
+) -> Ranked:
+    """Rank the papers of the window, and `late` ones, by what is counted now; stores nothing."""
     settings = app.settings.ranking
     day = closing_day(cadence, day)
     since, until = days_of(app, cadence, day)
-    candidates = posts.candidates(conn, since, until, app.now())
+    by = by or settings.by.of(cadence)
+    candidates = _candidates(app, conn, since, until)
     return Ranked(
         cadence,
         day,
         since,
         until,
+        by,
         announced=len(candidates),
         measured=sum(1 for candidate in candidates if candidate.signals),
-        standings=rank(candidates, settings.weights, settings.min_score),
+        standings=rank([*candidates, *late], settings.weights, settings.min_score, by),
     )
 
 
-def with_papers(conn: Connection, standings: list[Standing]) -> list[tuple[int, RankedPaper]]:
-    """Each standing with its paper, beside the paper's id in the store."""
+def with_papers(
+    conn: Connection, ranked: Ranked, standings: Sequence[Standing]
+) -> list[tuple[int, RankedPaper]]:
+    """Each standing with its paper and how it moved, beside the paper's id in the store.
+
+    Moved since the last digest of the cadence, which is the one of the ranking's own date if
+    that is made.
+    """
     found = papers.by_id(conn, [one.paper_id for one in standings])
+    last = digests.places(conn, ranked.cadence, ranked.date)
+    seen = digests.shown(conn, ranked.cadence, ranked.date)
     return [
         (
             one.paper_id,
@@ -140,10 +172,50 @@ def with_papers(conn: Connection, standings: list[Standing]) -> list[tuple[int, 
                 one.retweets,
                 one.favorites,
                 one.signals,
+                one.merit,
+                movement(one.rank, one.paper_id, last, seen),
             ),
         )
         for one in standings
     ]
+
+
+def _candidates(app: App, conn: Connection, since: Date, until: Date) -> list[Candidate]:
+    checked = app.settings.counting.archives == "checked"
+    return posts.candidates(conn, since, until, checked=checked)
+
+
+def _late_risers(
+    app: App, conn: Connection, cadence: Cadence, day: Date, shown: Mapping[int, float]
+) -> list[Candidate]:
+    """Papers of the week before the daily digest that took off since the last one.
+
+    Those it showed come back if their score has doubled since (`choose` sees to that), others
+    if it has since the last digest was made. What is made late, for the archive alone, gives
+    nobody their day: its readers would never hear of them.
+    """
+    schedule, weights = app.settings.schedule, app.settings.ranking.weights
+    if cadence is not Cadence.DAILY or not _is_news(day, app.now(), schedule):
+        return []
+    last = digests.newest_before(conn, cadence, day)
+    if last is None:
+        return []
+    since, _ = days_of(app, cadence, day)
+    first = since - timedelta(days=MEASURED_DAYS)
+    found = _candidates(app, conn, first, since - timedelta(days=1))
+    scores = {one.paper_id: score(one.signals, weights) for one in found}
+    unseen = [one for one, points in scores.items() if points and one not in shown]
+    before = posts.scores_as_of(conn, unseen, last.made_at)
+    return [
+        one
+        for one in found
+        if one.paper_id in shown
+        or scores[one.paper_id] >= 2 * score(before.get(one.paper_id, {}), weights)
+    ]
+
+
+def _is_news(day: Date, now: datetime, schedule: Schedule) -> bool:
+    return now <= due_at(day, schedule.digest_at, schedule.zone) + MAILED_WITHIN
 
 
 def _freeze(
@@ -158,7 +230,9 @@ def _freeze(
         ranked.until,
         counted_at=newest,
         made_at=made_at,
-        papers=with_papers(conn, chosen),
+        papers=with_papers(conn, ranked, chosen),
+        by=ranked.by,
+        heard=_heard(app, conn, made_at),
     )
     ending = Ending.THERE if made is None else Ending.MADE
     found = digests.find(conn, ranked.cadence, ranked.date)
@@ -185,6 +259,25 @@ def _nothing_to_tell(app: App, conn: Connection, ranked: Ranked) -> Made:
     if ranked.announced == 0 and not _told(app, conn, ranked):
         return Made(Ending.FAILED, None, f"nothing is known of {ranked.until}: {_UNTOLD}")
     return Made(Ending.QUIET, None, reason)
+
+
+def _heard(app: App, conn: Connection, made_at: datetime) -> dict[str, bool] | None:
+    """Of each signal that was asked, whether it answered; None if nobody was.
+
+    One that must rest until the next day counts as heard if it answered within the last.
+    """
+    heard = {}
+    for name in app.signals:
+        last = runs.last_finished(conn, "signal", name)
+        if last is not None and last.started_at > made_at - ASKED_WITHIN:
+            rests = last.outcome == "stopped"
+            since = made_at - ASKED_WITHIN
+            heard[name] = (
+                runs.answered(conn, "signal", name, since)
+                if rests
+                else (last.outcome not in FAILURES)
+            )
+    return heard or None
 
 
 _UNTOLD = "sources tell of the last 90 days only; `trendbot import` brings in history"

@@ -4,7 +4,7 @@ Text from outside is cleaned of control characters before it reaches a terminal.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
+from trendbot import pagewords
 from trendbot.archive_check import CheckedDay
 from trendbot.collect import Imported
-from trendbot.model import Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber, Tally
+from trendbot.model import By, Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber, Tally
 from trendbot.pipeline import Ranked
 from trendbot.store import books, papers, posts, runs
 from trendbot.store.books import Books
@@ -70,11 +71,12 @@ def ranking_document(ranked: Ranked, entries: Sequence[RankedPaper]) -> dict[str
         "date": ranked.date.isoformat(),
         "cadence": ranked.cadence,
         "window": {"since": ranked.since.isoformat(), "until": ranked.until.isoformat()},
+        "by": ranked.by,
         "papers": [paper_document(entry, ranked.since) for entry in entries],
     }
 
 
-def digest_document(conn: Connection, digest: Digest) -> dict[str, Any]:
+def digest_document(conn: Connection, digest: Digest, now: datetime) -> dict[str, Any]:
     """A frozen digest as JSON, each paper with the posts and readings its numbers come from."""
     ids = papers.ids_of(conn, [entry.paper.key for entry in digest.papers])
     return {
@@ -88,7 +90,7 @@ def digest_document(conn: Connection, digest: Digest) -> dict[str, Any]:
             paper_document(entry, digest.since)
             | {
                 "posts": [
-                    post_document(post)
+                    post_document(post, now)
                     for post in posts.of_paper(conn, ids[entry.paper.key], digest.counted_at)
                 ]
             }
@@ -97,14 +99,23 @@ def digest_document(conn: Connection, digest: Digest) -> dict[str, Any]:
     }
 
 
-def post_document(post: Post) -> dict[str, Any]:
-    """A post as JSON, with the reading that counted, or null where none was taken."""
+def post_document(post: Post, now: datetime) -> dict[str, Any]:
+    """A post as JSON, with the reading that counted, or null where there is none to believe.
+
+    Author and address are told only while it was seen within the last day.
+    """
+    is_told = post.listed_on is not None or pagewords.seen_lately(post, now)
     return {
         "signal": post.signal,
         "id": post.id,
-        "author": post.author,
-        "url": post.url,
+        "author": post.author if is_told else "",
+        "url": post.url if is_told else "",
         "posted_at": post.posted_at.isoformat(),
+        "seen_at": post.seen_at and post.seen_at.isoformat(),
+        "label": post.label,
+        "papers": list(post.papers),
+        "shared": post.shared,
+        "flag": post.flag,
         "reading": post.reading
         and {
             "taken_at": post.reading.taken_at.isoformat(),
@@ -241,6 +252,13 @@ def show_archive(console: Console, days: Sequence[CheckedDay]) -> None:
             console.print(Text(said), no_wrap=True, overflow="ellipsis")
 
 
+# What an order is by, where that is not the score: the column's name, and how it is said.
+_MERITS: Mapping[By, tuple[str, Callable[[float], str]]] = {
+    By.RISING: ("growth a day", lambda merit: f"{merit:+,.0f}"),
+    By.FIELD: ("of its field", lambda merit: f"top {1 - merit:.1%}"),
+}
+
+
 def show_ranking(
     console: Console, ranked: Ranked, entries: Sequence[RankedPaper], size: int
 ) -> None:
@@ -248,21 +266,20 @@ def show_ranking(
     table = Table(
         title=_heading(ranked.cadence, ranked.since.isoformat(), ranked.until.isoformat())
     )
-    for name, justify in (
-        ("#", "right"),
-        ("score", "right"),
-        ("retweets", "right"),
-        ("favorites", "right"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    merits = [_MERITS[ranked.by]] if ranked.by in _MERITS else []
+    for name in ("#", *(name for name, _ in merits), "score", "retweets", "favorites"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("moved", no_wrap=True)
     table.add_column("paper")
     table.add_column("id", no_wrap=True)
     for entry in entries:
         table.add_row(
             str(entry.rank),
+            *(said(entry.merit) for _, said in merits),
             f"{entry.score:g}" if entry.score % 1 else f"{entry.score:,.0f}",
             f"{entry.retweets:,}",
             f"{entry.favorites:,}",
+            entry.movement,
             Text(clean(readable(entry.paper.title))),
             entry.paper.id,
             end_section=entry.rank == size,

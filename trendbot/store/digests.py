@@ -69,6 +69,25 @@ def shown(conn: Connection, cadence: Cadence, before: Date) -> dict[int, float]:
     return {row.paper_id: row.score for row in rows}
 
 
+def newest_before(conn: Connection, cadence: Cadence, before: Date) -> Digest | None:
+    """The last digest of the cadence dated before `before`."""
+    return _first(conn, (digests.c.cadence == cadence) & (digests.c.date < before))
+
+
+def places(conn: Connection, cadence: Cadence, until: Date) -> dict[int, int]:
+    """The ids of the papers of the last digest dated until `until`, it included: their ranks."""
+    last = (
+        select(digests.c.id)
+        .where(digests.c.cadence == cadence, digests.c.date <= until)
+        .order_by(digests.c.date.desc())
+        .limit(1)
+    )
+    entries = select(digest_papers.c.paper_id, digest_papers.c.rank).where(
+        digest_papers.c.digest_id == last.scalar_subquery()
+    )
+    return {row.paper_id: row.rank for row in conn.execute(entries)}
+
+
 def newest(conn: Connection, condition: ColumnElement[bool], limit: int) -> list[Digest]:
     """Up to `limit` digests for which `condition` holds, the newest first; in two queries."""
     query = select(digests).where(condition).order_by(digests.c.date.desc(), digests.c.id.desc())

@@ -15,6 +15,7 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    func,
     insert,
     select,
 )
@@ -85,6 +86,14 @@ def by_id(conn: Connection, ids: Iterable[int]) -> dict[int, Paper]:
     found: dict[int, Paper] = {}
     for part in parts(list(ids)):
         found |= _load(conn, papers.c.id.in_(part))
+    return found
+
+
+def newest(conn: Connection, source: str) -> date | None:
+    """The last day on which the source announced a paper, as far as known."""
+    found: date | None = conn.scalar(
+        select(func.max(papers.c.announced)).where(papers.c.source == source)
+    )
     return found
 
 

@@ -83,6 +83,12 @@ def told(conn: Connection, source: str, day: date) -> bool:
     return bool(conn.scalar(select(exists().where(mine, answered, about))))
 
 
+def answered(conn: Connection, kind: str, name: str, since: datetime) -> bool:
+    """Whether a run of this name that began after `since` told all there was."""
+    mine = (runs.c.kind == kind) & (runs.c.name == name) & (runs.c.started_at > since)
+    return bool(conn.scalar(select(exists().where(mine, runs.c.outcome.in_(["ok", "quiet"])))))
+
+
 def covered_until(conn: Connection, kind: str, name: str) -> date | None:
     """The last day of which a run of this name told all there was, if only that nothing was."""
     told = runs.c.outcome.in_(["ok", "quiet"])
