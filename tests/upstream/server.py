@@ -19,6 +19,9 @@ has one by its name. Below each:
     upstream.bsky         /xrpc/app.bsky.feed.getPosts?uris=
     upstream.pds          /xrpc/com.atproto.server.createSession   /xrpc/app.bsky.feed.searchPosts
     upstream.hackernews   /api/v1/search_by_date?query=&tags=&numericFilters=&hitsPerPage=&page=
+    upstream.mastodon     /api/v2/instance   /api/v1/trends/links   /api/v1/timelines/link?url=
+                          /api/v1/timelines/tag/<tag>   /api/v2/search?q=   /api/v1/statuses
+    upstream.mastodon_two the same, of another server
 
 A new service is a function `answer(world, path, query, headers)` in a file of its own and a
 line in SERVICES. What a POST holds as JSON comes as its query; of a name that is asked for
@@ -86,7 +89,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.upstream import arxiv, arxiv_feeds, bluesky, hackernews, huggingface, x
+from tests.upstream import arxiv, arxiv_feeds, bluesky, hackernews, huggingface, mastodon, x
 from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled, strike
 from tests.upstream.reply import Headers, Query, Reply
 from tests.upstream.world import World
@@ -102,6 +105,8 @@ SERVICES: dict[str, Answer] = {
     "bsky": bluesky.appview,
     "pds": bluesky.pds,
     "hackernews": hackernews.answer,
+    "mastodon": mastodon.first,
+    "mastodon_two": mastodon.second,
 }
 BASES = {"arxiv_api": "/api/query", "rss": "/rss"}  # what an address has behind its port
 PATIENCE = 30.0  # seconds until an idle connection or a waiting test is given up
