@@ -26,6 +26,7 @@ from trendbot.transports.maildir import Maildir
 from trendbot.transports.smtp import Smtp
 
 SECRET = "a-secret-of-sixteen-characters-or-more"
+FREE = ["bluesky", "hackernews", "huggingface", "mastodon"]
 EVERY_LINE = [
     (port, name, place)
     for port, registry in ((PaperSource, SOURCES), (Signal, SIGNALS), (Transport, TRANSPORTS))
@@ -88,7 +89,7 @@ def test_what_cannot_be_built_is_named(
         ({"sources": {"arxv": {}}}, "sources.arxv: unknown; there are arxiv, sample"),
         (
             {"signals": {"twitter": {}}},
-            "signals.twitter: unknown; there are huggingface, sample, x",
+            "signals.twitter: unknown; there are bluesky, ",
         ),
         ({"mail": {"transport": "pigeon"}}, "mail.transport.pigeon: unknown; there are maildir"),
     ],
@@ -104,13 +105,13 @@ def test_adapters_nobody_knows_are_refused_before_anything_is_opened(
 
 def test_only_the_enabled_are_built(engine: Engine, now: datetime, tmp_path: Path) -> None:
     app = app_of(engine, now, tmp_path)
-    assert (list(app.sources), list(app.signals)) == (["arxiv"], ["huggingface"])
+    assert (list(app.sources), list(app.signals)) == (["arxiv"], FREE)
     app = app_of(
         engine,
         now,
         tmp_path,
         sources={"arxiv": {"enabled": False}, "sample": {"enabled": True}},
-        signals={"huggingface": {"enabled": False}},
+        signals={name: {"enabled": False} for name in FREE},
     )
     assert (list(app.sources), list(app.signals)) == (["sample"], [])
 

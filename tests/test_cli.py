@@ -39,7 +39,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """
 [sources.arxiv]
 enabled = false
+[signals.bluesky]
+enabled = false
+[signals.hackernews]
+enabled = false
 [signals.huggingface]
+enabled = false
+[signals.mastodon]
 enabled = false
 [web]
 secret_key = "a-secret-of-sixteen-characters"
@@ -88,12 +94,12 @@ def test_import_then_rank_then_run(trendbot: Command, home: Path) -> None:
     ranked = [trendbot("rank", "--date", day.isoformat(), "--json").document for day in days]
     busy = max(ranked, key=lambda document: len(document["papers"]))
     assert busy["papers"]
-    assert list(busy) == ["date", "cadence", "window", "papers"]
+    assert list(busy) == ["date", "cadence", "window", "by", "papers"]
     assert busy["window"] == {"since": busy["date"], "until": busy["date"]}
     first = busy["papers"][0]
     assert set(first) == {
-        "rank", "id", "title", "authors", "categories", "score", "retweets", "favorites",
-        "signals", "links",
+        "rank", "id", "title", "authors", "categories", "score", "merit", "movement",
+        "late_riser", "retweets", "favorites", "signals", "links",
     }  # fmt: skip
     assert first["score"] == first["retweets"] + first["favorites"]
     assert first["signals"]["hotpapers"]["posts"] == 1
@@ -311,7 +317,8 @@ def test_wrong_settings_are_one_line(
         toml
         + '[web]\nsecret_key = "a-secret-of-sixteen-characters"\n'
         + ("" if "sources" in toml else "[sources.arxiv]\nenabled = false\n")
-        + "[signals.huggingface]\nenabled = false\n"
+        + "[signals.bluesky]\nenabled = false\n[signals.hackernews]\nenabled = false\n"
+        + "[signals.huggingface]\nenabled = false\n[signals.mastodon]\nenabled = false\n"
     )
     # An archive day, so that no source is asked even where one is enabled.
     trendbot("import", "hotpapers", str(ARCHIVE))

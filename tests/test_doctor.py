@@ -24,6 +24,7 @@ from trendbot.settings import Settings
 from trendbot.store.schema import REVISION
 
 SECRET = "a-secret-of-thirty-two-characters"
+FREE = ("bluesky", "hackernews", "huggingface", "mastodon")
 SPF, DMARC = "v=spf1 mx -all", "v=DMARC1; p=none"
 
 
@@ -96,7 +97,10 @@ def table(tmp_path: Path, upstream: Upstream, sqlite_template: Path) -> dict[str
             }
         },
         "signals": {
+            "bluesky": {"constellation_url": upstream.constellation, "delay": 0},
+            "hackernews": {"base_url": upstream.hackernews, "delay": 0},
             "huggingface": {"base_url": upstream.huggingface, "delay": 0},
+            "mastodon": {"instances": [upstream.mastodon], "delay": 0},
             "x": {"enabled": True, "base_url": upstream.x, "bearer_token": "token"},
         },
     }
@@ -129,10 +133,13 @@ def test_all_is_well(table: dict[str, Any], tmp_path: Path) -> None:
         "settings",
         "mail maildir",
         "source arxiv",
+        "signal bluesky",
+        "signal hackernews",
         "signal huggingface",
+        "signal mastodon",
         "signal x",
     }
-    assert len(found) == 6
+    assert len(found) == 9
     assert found["database"].text == f"sqlite, revision {REVISION}"
     assert found["mail maildir"].text == f"{tmp_path / 'mail'} can be written"
     assert found["source arxiv"].text.startswith("listing of Friday 20 November 2026, ")
@@ -229,7 +236,14 @@ def test_a_sender_that_is_no_address(table: dict[str, Any], names: Names) -> Non
 
 @pytest.mark.parametrize(
     ("service", "part"),
-    [("arxiv", "source arxiv"), ("huggingface", "signal huggingface"), ("x", "signal x")],
+    [
+        ("arxiv", "source arxiv"),
+        ("constellation", "signal bluesky"),
+        ("hackernews", "signal hackernews"),
+        ("huggingface", "signal huggingface"),
+        ("mastodon", "signal mastodon"),
+        ("x", "signal x"),
+    ],
 )
 def test_whoever_refuses_is_named_and_the_others_are_asked(
     table: dict[str, Any], upstream: Upstream, service: str, part: str
@@ -238,7 +252,7 @@ def test_whoever_refuses_is_named_and_the_others_are_asked(
     found = examined(table)
     assert [part for part, finding in found.items() if not finding.well] == [part]
     assert "403" in found[part].text
-    assert len(found) == 6
+    assert len(found) == 9
 
 
 @pytest.mark.parametrize(
@@ -267,7 +281,7 @@ def test_wrong_settings_of_a_kind_are_one_finding(table: dict[str, Any]) -> None
 
 def test_nothing_enabled_is_a_finding(table: dict[str, Any]) -> None:
     table["sources"] = {"arxiv": {"enabled": False}}
-    table["signals"] = {"huggingface": {"enabled": False}}
+    table["signals"] = {name: {"enabled": False} for name in FREE}
     found = examined(table)
     assert found["sources"] == Finding(
         "sources", False, "none is enabled; enable one under [sources.…]"

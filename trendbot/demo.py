@@ -26,6 +26,8 @@ TOP = 10
 _OFFLINE = {
     "[sources.arxiv]\n": "[sources.sample]\nenabled = true\n\n[sources.arxiv]\nenabled = false\n",
     "[signals.bluesky]\n": "[signals.bluesky]\nenabled = false\n",
+    "[signals.hackernews]\n": "[signals.hackernews]\nenabled = false\n",
+    "[signals.mastodon]\n": "[signals.mastodon]\nenabled = false\n",
     "[signals.huggingface]\n": (
         "[signals.sample]\nenabled = true\n\n[signals.huggingface]\nenabled = false\n"
     ),

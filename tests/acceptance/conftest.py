@@ -43,8 +43,18 @@ api_url = "{arxiv_api}"
 rss_url = "{rss}"
 categories = ["cs.LG", "cs.CL", "cs.CV", "stat.ML"]
 delay = 0
+[signals.bluesky]
+constellation_url = "{constellation}"
+appview_url = "{bsky}"
+delay = 0
+[signals.hackernews]
+base_url = "{hackernews}"
+delay = 0
 [signals.huggingface]
 base_url = "{huggingface}"
+delay = 0
+[signals.mastodon]
+instances = ["{mastodon}", "{mastodon_two}"]
 delay = 0
 [signals.x]
 enabled = true
@@ -157,7 +167,12 @@ def trendbot(
             arxiv=upstream.arxiv,
             arxiv_api=upstream.arxiv_api,
             rss=upstream.rss,
+            hackernews=upstream.hackernews,
             huggingface=upstream.huggingface,
+            mastodon=upstream.mastodon,
+            mastodon_two=upstream.mastodon_two,
+            constellation=upstream.constellation,
+            bsky=upstream.bsky,
             x=upstream.x,
             port=smtpd.port,
             transport=transport,
