@@ -204,7 +204,7 @@ def test_a_stopped_day_stays_stopped(engine: Engine, now: datetime, tmp_path: Pa
         assert runs.budget(conn, "x", now.date()) == (0, "no credits")
 
 
-def test_posts_worth_a_look_are_the_leading_ones_of_that_signal(
+def test_posts_worth_a_look_are_those_of_that_signal_that_are_due_and_lead(
     engine: Engine, now: datetime, tmp_path: Path
 ) -> None:
     paper = Paper("arxiv", "2611.1", "Owls", (), ("cs.LG",), now.date())
@@ -216,7 +216,8 @@ def test_posts_worth_a_look_are_the_leading_ones_of_that_signal(
     with engine.begin() as conn:
         papers.upsert(conn, [paper], now)
         posts.upsert(conn, [post("x", "1", 5), post("x", "2", 9), post("huggingface", "3", 99)])
-    context = _context(app_of(engine, now, tmp_path), "x")
+    assert _context(app_of(engine, now, tmp_path), "x").worth_a_look(10) == []
+    context = _context(app_of(engine, now + timedelta(days=1), tmp_path), "x")
     assert context.worth_a_look(10) == ["2", "1"]
     assert context.worth_a_look(1) == ["2"]
 

@@ -36,6 +36,7 @@ LAYERS = (
         ),
         *(
             "links",
+            "looks",
             "months",
             "pagewords",
             "ranking",
@@ -50,7 +51,7 @@ LAYERS = (
         ),
     ),
     ("fetch", "context", "jobs", "owner", "sources", "signals", "transports", "store"),
-    ("doorway", "press", "progress", "settle", "telemetry"),
+    ("doorway", "press", "progress", "settle", "telemetry", "vitals"),
     ("collect", "deliver", "lists", "notices", "subscribe"),
     ("app",),
     ("pipeline",),
@@ -65,7 +66,7 @@ LAYERS = (
             "doctor",
             "reports",
         ),
-        *("terminal", "web", "worker"),
+        *("status", "terminal", "web", "worker"),
     ),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -79,6 +80,7 @@ SIBLINGS = {
     ("signals", "fetch"),
     ("transports", "context"),
     ("telemetry", "progress"),
+    ("telemetry", "vitals"),
     ("subscribe", "notices"),
     ("lists", "subscribe"),
 }

@@ -87,6 +87,11 @@ class Reading:
     favorites: int
     replies: int = 0
 
+    @property
+    def total(self) -> int:
+        """Retweets + favorites."""
+        return self.retweets + self.favorites
+
 
 @dataclass(frozen=True, slots=True)
 class Post:
@@ -98,6 +103,8 @@ class Post:
     day, and of several totals of one paper on one signal only the last counts. `automated`
     is what the network itself says of the account. `shared`: it links to more papers than
     one, and counts for each. `flag` says why its newest counts cannot be true; "" if they can.
+    `seen_at` is when a look last found it; None where none did, or that is not known.
+    `label` is what the account gave itself away as: automated, titles (it repeats them), or "".
     """
 
     signal: str
@@ -112,6 +119,8 @@ class Post:
     automated: bool = False
     shared: bool = False
     flag: str = ""
+    seen_at: datetime | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

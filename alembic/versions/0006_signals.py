@@ -16,6 +16,7 @@ TIME = sa.DateTime(timezone=True)
 def upgrade() -> None:
     add(
         "posts",
+        sa.Column("account", sa.String(16), nullable=False, server_default=""),
         sa.Column("shared", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("automated", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("titled", sa.Boolean(), nullable=False, server_default=sa.false()),
@@ -29,7 +30,7 @@ def upgrade() -> None:
         sa.Column("seen_at", TIME),
         sa.Column("look_at", TIME),
     )
-    op.create_index("ix_posts_signal_author", "posts", ["signal", "author"])
+    op.create_index("ix_posts_account", "posts", ["account"])
     op.create_index("ix_posts_signal_look_at", "posts", ["signal", "look_at"])
     op.create_index("ix_posts_signal_posted_at", "posts", ["signal", "posted_at"])
     op.create_index("ix_papers_source_announced", "papers", ["source", "announced"])
@@ -78,12 +79,11 @@ def create_tables() -> None:
     )
     op.create_table(
         "accounts",
-        sa.Column("signal", sa.String(40), nullable=False),
-        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("account", sa.String(16), nullable=False),
         sa.Column("posts", sa.Integer(), nullable=False),
         sa.Column("titled", sa.Integer(), nullable=False),
         sa.Column("label", sa.String(12), nullable=False),
-        sa.PrimaryKeyConstraint("signal", "author", name="pk_accounts"),
+        sa.PrimaryKeyConstraint("account", name="pk_accounts"),
     )
     op.create_table(
         "reads",

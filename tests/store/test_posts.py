@@ -1,18 +1,16 @@
-import random
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, event, func, select
 
-from trendbot.model import Paper, Post, Reading, Tally
+from trendbot.honesty import JUMP, UNLIKED
+from trendbot.model import Gone, Paper, Post, Reading, Tally
 from trendbot.store import papers, posts
-from trendbot.store.schema import post_papers, readings
+from trendbot.store.schema import accounts, post_papers, readings, tallies
 from trendbot.store.schema import posts as table
 
+HOUR = timedelta(hours=1)
 DAY = date(2026, 11, 20)
 NEXT = DAY + timedelta(days=1)
 OWLS = Paper("arxiv", "2611.1", "Owls", ("Ada Quill",), ("cs.LG",), DAY)
@@ -46,17 +44,23 @@ def listed(paper: Paper, day: date, taken_at: datetime, count: int) -> Post:
 
 
 def signals_of(
-    conn: Connection,
-    since: date = DAY,
-    until: date = DAY,
-    as_of: datetime | None = None,
+    conn: Connection, since: date = DAY, until: date = DAY
 ) -> dict[str, dict[str, Tally]]:
-    found = posts.candidates(conn, since, until, as_of)
-    return {candidate.key: dict(candidate.signals) for candidate in found}
+    """The sums of each candidate's tallies, without what else is in them."""
+    return {
+        one.key: {signal: plain(tally) for signal, tally in one.signals.items()}
+        for one in posts.candidates(conn, since, until)
+    }
+
+
+def plain(tally: Tally) -> Tally:
+    return Tally(tally.posts, tally.retweets, tally.favorites)
 
 
 def test_papers_come_with_what_was_counted(engine: Engine, post: Post, now: datetime) -> None:
-    both = replace(post, id="2", papers=(OWLS.key, BATS.key), reading=Reading(now, 10, 5))
+    both = replace(
+        post, id="2", author="bo", papers=(OWLS.key, BATS.key), reading=Reading(now, 10, 5)
+    )
     elsewhere = replace(post, signal="hn", id="1")
     with engine.begin() as conn:
         assert posts.upsert(conn, [post, both, elsewhere]) == 3
@@ -107,19 +111,6 @@ def test_the_latest_reading_counts(engine: Engine, post: Post, now: datetime) ->
         assert signals_of(conn)[OWLS.key] == {"x": Tally(1, 2, 9)}
 
 
-def test_later_readings_have_no_part_in_what_was_counted_before(
-    engine: Engine, post: Post, now: datetime
-) -> None:
-    later = replace(post, reading=Reading(now + timedelta(hours=1), 100, 100))
-    with engine.begin() as conn:
-        posts.upsert(conn, [post, later])
-        assert signals_of(conn, as_of=now)[OWLS.key] == {"x": Tally(1, 3, 5)}
-        assert signals_of(conn, as_of=now + timedelta(hours=1))[OWLS.key] == {
-            "x": Tally(1, 100, 100)
-        }
-        assert signals_of(conn, as_of=now - timedelta(microseconds=1))[OWLS.key] == {}
-
-
 def test_the_same_moment_again_is_ignored(engine: Engine, post: Post, now: datetime) -> None:
     with engine.begin() as conn:
         posts.upsert(conn, [post])
@@ -128,15 +119,24 @@ def test_the_same_moment_again_is_ignored(engine: Engine, post: Post, now: datet
         assert conn.scalar(select(func.count()).select_from(readings)) == 1
 
 
-def test_a_post_is_refreshed_but_never_blanked(engine: Engine, post: Post, now: datetime) -> None:
+def test_a_post_says_what_the_latest_look_found(engine: Engine, post: Post, now: datetime) -> None:
+    later = now + timedelta(hours=1)
+    newer = replace(
+        post,
+        author="ada2",
+        url="https://x.com/ada2/1",
+        text="Owls again",
+        reading=Reading(later, 3, 5),
+    )
+    uncounted = replace(post, author="", url="", text="", reading=None)
     with engine.begin() as conn:
-        posts.upsert(conn, [post])
-        posts.upsert(conn, [replace(post, author="", url="", text="", reading=None)])
+        posts.upsert(conn, [post, uncounted])
         owls = papers.ids_of(conn, [OWLS.key])[OWLS.key]
-        assert posts.of_paper(conn, owls, None) == [post]
-        newer = replace(post, author="ada2", url="https://x.com/ada2/1", text="Owls?")
+        assert posts.of_paper(conn, owls, None) == [replace(post, seen_at=now)]
         posts.upsert(conn, [newer])
-        assert posts.of_paper(conn, owls, None) == [newer]
+        posts.upsert(conn, [post])
+        posts.upsert(conn, [uncounted])
+        assert posts.of_paper(conn, owls, None) == [replace(newer, seen_at=later)]
 
 
 def test_a_link_stays(engine: Engine, post: Post) -> None:
@@ -174,7 +174,7 @@ def test_a_total_is_added_to_posts_measured_one_by_one(
 ) -> None:
     mixed = replace(listed(OWLS, DAY, now, 40), signal="x")
     with engine.begin() as conn:
-        posts.upsert(conn, [post, replace(post, id="2"), mixed])
+        posts.upsert(conn, [post, replace(post, id="2", author="bo"), mixed])
         assert signals_of(conn)[OWLS.key] == {"x": Tally(3, 46, 10)}
 
 
@@ -183,16 +183,94 @@ def test_a_number_is_explained_by_the_posts_behind_it(
 ) -> None:
     later = Reading(now + timedelta(hours=1), 9, 9, 2)
     unread = replace(post, id="2", reading=None, posted_at=now + timedelta(hours=1))
-    both = replace(post, signal="hn", id="3", papers=(OWLS.key, BATS.key))
-    total = listed(OWLS, DAY, now, 40)
+    both = replace(post, signal="hn", id="3", papers=(OWLS.key, BATS.key), automated=True)
+    total = replace(listed(OWLS, DAY, now, 40), flag="no such number")
     with engine.begin() as conn:
         posts.upsert(conn, [replace(post, reading=later), post, unread, both, total])
         ids = papers.ids_of(conn, [OWLS.key, BATS.key])
-        assert posts.of_paper(conn, ids[OWLS.key], now) == [total, both, post, unread]
+        both = replace(both, shared=True, seen_at=now, label="automated")
+        seen = replace(post, seen_at=later.taken_at)
+        expected = [replace(total, seen_at=now), both, seen, unread]
+        assert posts.of_paper(conn, ids[OWLS.key], now) == expected
         assert posts.of_paper(conn, ids[OWLS.key], None)[2].reading == later
         assert posts.of_paper(conn, ids[OWLS.key], now - timedelta(days=1))[2].reading is None
         assert posts.of_paper(conn, ids[BATS.key], now) == [both]
         assert posts.of_paper(conn, 2**40, now) == []
+
+
+def test_a_flagged_reading_is_kept_and_not_believed(
+    engine: Engine, post: Post, now: datetime
+) -> None:
+    hours = [now + timedelta(hours=number) for number in range(4)]
+    with engine.begin() as conn:
+        for hour, favorites in zip(hours, (10, 4000, 20, 4100), strict=True):
+            posts.upsert(conn, [replace(post, reading=Reading(hour, 0, favorites))])
+        posts.upsert(conn, [replace(post, id="2", author="bo", reading=Reading(now, 25, 0))])
+        owls = papers.ids_of(conn, [OWLS.key])[OWLS.key]
+        jumped = [posts.of_paper(conn, owls, hour)[0] for hour in hours]
+        assert [one.reading and one.reading.favorites for one in jumped] == [10, 10, 20, 20]
+        assert [one.flag for one in jumped] == ["", JUMP, "", JUMP]
+        unliked = posts.of_paper(conn, owls, now)[1]
+        assert (unliked.reading, unliked.flag) == (None, UNLIKED)
+        tally = posts.candidates(conn, DAY, DAY)[0].signals["x"]
+        assert (plain(tally), tally.left_out) == (Tally(1, 0, 20), 1)
+        posts.upsert(conn, [replace(post, reading=Reading(hours[3] + HOUR, 0, 4200))])
+        assert posts.of_paper(conn, owls, None)[0].flag == ""
+        assert signals_of(conn)[OWLS.key] == {"x": Tally(1, 0, 4200)}
+
+
+def test_posts_that_are_gone_leave_nothing(engine: Engine, post: Post, now: datetime) -> None:
+    other = replace(post, id="2", author="bo", papers=(OWLS.key, BATS.key))
+    total = listed(OWLS, DAY, now, 40)
+    with engine.begin() as conn:
+        posts.upsert(conn, [post, other, total])
+        gone = [Gone("x", "2"), Gone("x", "nowhere"), Gone("archive", total.id)]
+        assert posts.forget(conn, gone) == 1
+        assert signals_of(conn) == {
+            OWLS.key: {"x": Tally(1, 3, 5), "archive": Tally(1, 40, 0)},
+            BATS.key: {},
+        }
+        assert posts.forget(conn, [Gone("x", "1")]) == 1
+        assert posts.forget(conn, []) == 0
+        for rows, left in (
+            (table, 1),
+            (readings, 1),
+            (post_papers, 1),
+            (tallies, 0),
+            (accounts, 0),
+        ):
+            assert conn.scalar(select(func.count()).select_from(rows)) == left, rows.name
+
+
+def test_what_no_look_found_lately_is_not_kept_in_words(
+    engine: Engine, post: Post, now: datetime
+) -> None:
+    later = now + timedelta(days=1)
+    fresh = replace(post, id="2", author="bo", reading=Reading(later, 1, 1))
+    unseen = replace(post, id="3", author="cy", reading=None)
+    total = replace(listed(OWLS, DAY, now, 40), text="As printed")
+    same = replace(post, id="4", reading=Reading(later, 1, 1))
+    with engine.begin() as conn:
+        posts.upsert(conn, [post, fresh, unseen, total])
+        counted = signals_of(conn)
+        assert posts.erase_unseen(conn, later) == 2
+        assert posts.erase_unseen(conn, later) == 0
+        owls = papers.ids_of(conn, [OWLS.key])[OWLS.key]
+        words = {
+            one.id: (one.text, one.author, one.url) for one in posts.of_paper(conn, owls, None)
+        }
+        assert words == {
+            "1": ("", "", ""),
+            "2": ("Owls!", "bo", "https://x.com/1"),
+            "3": ("", "", ""),
+            total.id: ("As printed", "archive", "https://example.org/list"),
+        }
+        assert signals_of(conn) == counted
+        posts.upsert(conn, [same])  # the erased one is known to be of the same account
+        assert signals_of(conn) == counted
+        found_again = replace(post, reading=Reading(later, 3, 5))
+        posts.upsert(conn, [found_again])
+        assert replace(found_again, seen_at=later) in posts.of_paper(conn, owls, None)
 
 
 def test_a_digest_is_counted_at_its_newest_reading(
@@ -210,37 +288,14 @@ def test_a_digest_is_counted_at_its_newest_reading(
         assert posts.newest_reading(conn, [owls, old], late) == hours[2]
         assert posts.newest_reading(conn, [owls, bats], late) == hours[3]
         assert posts.newest_reading(conn, [owls, bats], hours[1]) == hours[1]
+        posts.upsert(conn, [listed(OWLS, DAY, hours[3], 1)])
+        assert posts.newest_reading(conn, [owls, old], late) == hours[3]
         assert posts.newest_reading(conn, [old], late) == late
         assert posts.newest_reading(conn, [], late) == late
 
 
-def test_leading_posts_are_those_counted_most(engine: Engine, post: Post, now: datetime) -> None:
-    def counted(number: int, retweets: int, **changes: object) -> Post:
-        reading = Reading(now, retweets, number)
-        return replace(post, id=str(number), reading=reading, **changes)  # type: ignore[arg-type]
-
-    with engine.begin() as conn:
-        posts.upsert(
-            conn,
-            [
-                counted(1, 5),
-                counted(2, 50, papers=(OWLS.key, BATS.key)),
-                counted(3, 3),
-                counted(4, 90, signal="hn"),
-                counted(5, 90, papers=(OLD.key,)),
-                replace(counted(6, 90), reading=None),
-                counted(7, 90, listed_on=DAY),
-            ],
-        )
-        assert posts.worth_a_look(conn, "x", now, 10) == ["2", "1", "3"]
-        assert posts.worth_a_look(conn, "x", now, 1) == ["2"]
-        later = replace(counted(3, 500), reading=Reading(now + timedelta(hours=1), 500, 0))
-        posts.upsert(conn, [later])
-        assert posts.worth_a_look(conn, "x", now, 10) == ["3", "2", "1"]
-
-
 def test_many_posts_take_few_statements(engine: Engine, post: Post) -> None:
-    many = [replace(post, id=str(number)) for number in range(3_000)]
+    many = [replace(post, id=str(number), author=str(number)) for number in range(3_000)]
     statements: list[str] = []
 
     def note(conn: object, cursor: object, sql: str, *_rest: object) -> None:
@@ -250,50 +305,4 @@ def test_many_posts_take_few_statements(engine: Engine, post: Post) -> None:
     with engine.begin() as conn:
         assert posts.upsert(conn, many) == 3_000
         assert signals_of(conn)[OWLS.key] == {"x": Tally(3_000, 9_000, 15_000)}
-    assert len(statements) < 20
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> list[Post]:
-    """Posts as signals would report them over some hours: one reading at each moment."""
-    begin = datetime.fromisoformat("2026-11-20T07:00:00+00:00")
-    found = []
-    for number in range(draw(st.integers(1, 5))):
-        signal = draw(st.sampled_from(["x", "hn"]))
-        day = draw(st.sampled_from([None, DAY, NEXT]))
-        hours: list[int | None] = []
-        hours += draw(st.lists(st.integers(0, 5), unique=True, max_size=3))
-        for hour in hours or [None]:
-            keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
-            counts = draw(st.tuples(st.integers(0, 99), st.integers(0, 99)))
-            reading = None if hour is None else Reading(begin + timedelta(hours=hour), *counts)
-            found.append(
-                Post(signal, str(number), tuple(keys), "", "", begin, "", reading, listed_on=day)
-            )
-    return found
-
-
-def chunked(found: Sequence[Post], size: int) -> Iterable[Sequence[Post]]:
-    return (found[start : start + size] for start in range(0, len(found), size))
-
-
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(streams(), st.randoms(use_true_random=False), st.integers(1, 20), st.integers(0, 5))
-def test_order_duplication_and_chunks_change_nothing(
-    engine: Engine, found: list[Post], shuffler: random.Random, size: int, hour: int
-) -> None:
-    as_of = datetime.fromisoformat("2026-11-20T07:00:00+00:00") + timedelta(hours=hour)
-    again = found + shuffler.sample(found, len(found) // 2)
-    shuffler.shuffle(again)
-    with engine.connect() as conn:
-        posts.upsert(conn, found)
-        at_once = (signals_of(conn, DAY, NEXT), signals_of(conn, DAY, DAY, as_of))
-        conn.rollback()
-        for chunk in chunked(again, size):
-            posts.upsert(conn, chunk)
-        assert (signals_of(conn, DAY, NEXT), signals_of(conn, DAY, DAY, as_of)) == at_once
-        conn.rollback()
+    assert len(statements) < 30

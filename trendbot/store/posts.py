@@ -1,279 +1,293 @@
-"""Posts and their readings: who posted about which paper, and how it was counted when."""
+"""Posts and their readings: who posted about which paper, and how it was counted when.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+What is known of a post after a look is put together in `known`; the sums over a paper's
+posts that rankings read are kept in `tallies`, in the same transaction.
+"""
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    Connection,
-    Select,
-    case,
-    exists,
-    func,
-    or_,
-    select,
-    union,
-)
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
 
-from trendbot.model import Post, Reading, Tally
-from trendbot.ranking import Candidate
+from sqlalchemy import Connection, RowMapping, Select, delete, exists, func, select, update
+
+from trendbot.model import Gone, Post, Reading
+from trendbot.settings import Counting
+from trendbot.store import accounts, known, tallies
 from trendbot.store.engine import insert_into
-from trendbot.store.papers import ids_of
+from trendbot.store.known import Known
+from trendbot.store.papers import ids_of, parts
+from trendbot.store.schema import accounts as labels
 from trendbot.store.schema import papers, post_papers, posts, readings
+from trendbot.store.tallies import AS_USUAL, candidates, newest_reading, scores_as_of
+from trendbot.store.watch import worth_a_look
+
+__all__ = [
+    "candidates",
+    "erase_unseen",
+    "forget",
+    "newest_reading",
+    "of_paper",
+    "scores_as_of",
+    "upsert",
+    "worth_a_look",
+]
 
 PostKey = tuple[str, str]  # signal, id
-LATELY = timedelta(days=7)
+
+# Any number will do that is not the one of migrations.
+_WRITERS_LOCK = 7_236_174
 
 
-def upsert(conn: Connection, found: Sequence[Post]) -> int:
+def upsert(conn: Connection, found: Sequence[Post], counting: Counting = AS_USUAL) -> int:
     """Store the posts that link to a known paper, with their readings; returns how many.
 
-    A link, once stored, stays. Author, address and text are refreshed unless empty. A
-    second reading of a post at the same moment is ignored: storing twice is harmless.
+    Author, address and text are those of the latest look. A link, once stored, stays, and
+    of two readings of one moment the lower does: the order in which looks come in and their
+    repetition change nothing. Each reading is kept; the counts of a post are those of the
+    latest that is believed. Accounts and tallies follow.
     """
-    known = ids_of(conn, {key for post in found for key in post.papers})
-    linking = [post for post in found if any(key in known for key in post.papers)]
+    ids = ids_of(conn, {key for post in found for key in post.papers})
+    linking = [post for post in found if any(key in ids for key in post.papers)]
     if not linking:
         return 0
-    ids = _store(conn, _merged(linking))
-    _link(
-        conn,
-        {
-            (known[k], ids[post.signal, post.id])
-            for post in linking
-            for k in post.papers
-            if k in known
-        },
-    )
-    _read(conn, ids, linking)
+    _take_turns(conn)
+    before = _stored(conn, linking)
+    about = {*ids.values(), *(paper for one in before.values() for paper in one.papers)}
+    titles = _titles(conn, about)
+    after = {
+        key: known.put_together(before.get(key), list(looks), ids, titles)
+        for key, looks in groupby(sorted(linking, key=_key), _key)
+    }
+    changed = {key: one for key, one in after.items() if one != before.get(key)}
+    if changed:
+        post_ids = _store(conn, changed)
+        _link(conn, changed, post_ids)
+        _read(conn, changed, post_ids)
+        _follow(conn, changed, before, counting)
+    return len(after)
+
+
+def forget(conn: Connection, gone: Sequence[Gone], counting: Counting = AS_USUAL) -> int:
+    """Delete posts that are gone, with their readings; returns how many there were.
+
+    Accounts and tallies follow. What archives printed does not go. Digests that counted
+    them stay as they are.
+    """
+    _take_turns(conn)
+    keys = {(one.signal, one.id) for one in gone}
+    there = [row for row in _rows(conn, keys) if row["listed_on"] is None]
+    ids = [row["id"] for row in there]
+    about = {paper for found in _links(conn, ids).values() for paper in found}
+    for part in parts(ids):
+        conn.execute(delete(posts).where(posts.c.id.in_(part)))
+    about |= accounts.refresh(conn, {row["account"] for row in there})
+    tallies.remove(conn, about)
+    tallies.refresh(conn, about, counting)
     return len(ids)
 
 
-def candidates(
-    conn: Connection, since: date, until: date, as_of: datetime | None = None
-) -> list[Candidate]:
-    """The papers of the window from `since` to `until`, both included, with their counts.
+def erase_unseen(conn: Connection, before: datetime) -> int:
+    """Empty text, author and address of posts that no look found since `before`.
 
-    Those are the papers announced or listed by an archive in it. A signal's tally adds up
-    the latest reading, not later than `as_of`, of each post that has one; of the totals
-    archives printed for a paper only the last one in the window counts. Papers nobody was
-    measured to post about come with no signals. In the order of their ids.
+    Networks ask that what was deleted there does not stay elsewhere, and who is not looked
+    at any more may be. Addresses go, too: on some networks they hold the name of the
+    account, and the next look brings them again. Counts, links to papers, the hash of the
+    account and the fingerprint stay, so that no sum changes. What archives printed stays.
     """
-    window = _window(since, until)
-    tallies: dict[int, dict[str, Tally]] = {}
-    for row in conn.execute(_tallies(window, since, until, as_of)):
-        tally = Tally(row.posts, int(row.retweets), int(row.favorites))
-        tallies.setdefault(row.paper_id, {})[row.signal] = tally
-    found = conn.execute(
-        select(papers.c.id, papers.c.source, papers.c.external_id)
-        .join(window, window.c.id == papers.c.id)
-        .order_by(papers.c.id)
+    unseen = posts.c.seen_at.is_(None) | (posts.c.seen_at < before)
+    left = (posts.c.text != "") | (posts.c.author != "") | (posts.c.url != "")
+    erased = conn.execute(
+        update(posts)
+        .where(unseen, left, posts.c.listed_on.is_(None))
+        .values(text="", author="", url="")
     )
-    return [
-        Candidate(row.id, f"{row.source}:{row.external_id}", tallies.get(row.id, {}))
-        for row in found
-    ]
+    return erased.rowcount
 
 
 def of_paper(conn: Connection, paper_id: int, as_of: datetime | None) -> list[Post]:
-    """All posts about a paper, each with its latest reading not later than `as_of`, if any."""
+    """All posts about a paper, each with its latest believed reading not later than `as_of`.
+
+    `flag` is that of the newest reading not later than `as_of`; a post without a believed
+    one has no reading.
+    """
     mine = select(post_papers.c.post_id).where(post_papers.c.paper_id == paper_id)
-    links: dict[int, list[str]] = {}
-    for row in conn.execute(
-        select(post_papers.c.post_id, papers.c.source, papers.c.external_id)
-        .join(papers, papers.c.id == post_papers.c.paper_id)
-        .where(post_papers.c.post_id.in_(mine))
-        .order_by(papers.c.id)
-    ):
-        links.setdefault(row.post_id, []).append(f"{row.source}:{row.external_id}")
+    keys = _keys(conn, mine)
+    flags = {row.post_id: row.flag for row in conn.execute(_newest_flags(mine, as_of))}
+    rows = conn.execute(
+        select(posts, labels.c.label, readings.c.taken_at)
+        .add_columns(*(readings.c[name].label(f"read_{name}") for name in _COUNTS))
+        .outerjoin_from(posts, readings, tallies.counts(as_of))
+        .outerjoin(labels, labels.c.account == posts.c.account)
+        .where(posts.c.id.in_(mine))
+        .order_by(posts.c.signal, posts.c.posted_at, posts.c.external_id)
+    )
     return [
         Post(
             signal=row.signal,
             id=row.external_id,
-            papers=tuple(links[row.id]),
+            papers=tuple(keys[row.id]),
             author=row.author,
             url=row.url,
             posted_at=row.posted_at,
             text=row.text,
             reading=row.taken_at
-            and Reading(row.taken_at, row.retweets, row.favorites, row.replies),
+            and Reading(row.taken_at, row.read_retweets, row.read_favorites, row.read_replies),
             listed_on=row.listed_on,
+            automated=row.automated,
+            shared=row.shared,
+            flag=row.flag if row.listed_on else flags.get(row.id, ""),
+            seen_at=row.seen_at,
+            label=row.label or "",
         )
-        for row in conn.execute(
-            select(posts, readings)
-            .outerjoin_from(posts, readings, _counts(as_of))
-            .where(posts.c.id.in_(mine))
-            .order_by(posts.c.signal, posts.c.posted_at, posts.c.external_id)
-        )
+        for row in rows
     ]
 
 
-def newest_reading(conn: Connection, paper_ids: Sequence[int], as_of: datetime) -> datetime:
-    """When the newest reading of any post about these papers was taken, not after `as_of`.
+def _key(post: Post) -> PostKey:
+    return post.signal, post.id
 
-    `as_of` itself where there is none.
+
+def _take_turns(conn: Connection) -> None:
+    """Until the transaction ends nobody else stores posts, since sums are made of what is there.
+
+    On SQLite there is one writer anyway.
     """
-    newest: datetime | None = conn.scalar(
-        select(func.max(readings.c.taken_at))
-        .join(post_papers, post_papers.c.post_id == readings.c.post_id)
-        .where(post_papers.c.paper_id.in_(paper_ids), readings.c.taken_at <= as_of)
-    )
-    return newest or as_of
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
 
 
-def worth_a_look(conn: Connection, signal: str, now: datetime, limit: int) -> list[str]:
-    """The ids of up to `limit` posts of `signal` that lead, by retweets + favorites, best first.
-
-    Only posts about papers announced within the last week that were measured; totals of
-    archives are no posts one could ask for again.
-    """
-    rows = conn.execute(
-        select(posts.c.external_id)
-        .join(post_papers, post_papers.c.post_id == posts.c.id)
-        .join(papers, papers.c.id == post_papers.c.paper_id)
-        .join(readings, _counts(None))
-        .where(
-            posts.c.signal == signal,
-            posts.c.listed_on.is_(None),
-            papers.c.announced >= now.date() - LATELY,
+def _stored(conn: Connection, found: Iterable[Post]) -> dict[PostKey, Known]:
+    """What is known already of posts that were found."""
+    rows = _rows(conn, {_key(post) for post in found})
+    ids = [row["id"] for row in rows]
+    links, read = _links(conn, ids), _readings(conn, ids)
+    return {
+        (row["signal"], row["external_id"]): known.stored(
+            row, links.get(row["id"], []), read.get(row["id"], [])
         )
-        .group_by(posts.c.external_id)
-        .order_by(func.max(readings.c.retweets + readings.c.favorites).desc(), posts.c.external_id)
-        .limit(limit)
-    )
-    return list(rows.scalars())
+        for row in rows
+    }
 
 
-def _merged(found: Sequence[Post]) -> dict[PostKey, Post]:
-    """By key; of a post that comes twice, what `upsert` would make of one after the other."""
-    merged: dict[PostKey, Post] = {}
-    for post in found:
-        before = merged.get((post.signal, post.id), post)
-        merged[post.signal, post.id] = replace(
-            before,
-            author=post.author or before.author,
-            url=post.url or before.url,
-            text=post.text or before.text,
-        )
-    return merged
+def _rows(conn: Connection, keys: Collection[PostKey]) -> list[RowMapping]:
+    found: list[RowMapping] = []
+    for signal, of_signal in groupby(sorted(keys), key=lambda key: key[0]):
+        for part in parts([one for _, one in of_signal]):
+            mine = (posts.c.signal == signal) & posts.c.external_id.in_(part)
+            found += conn.execute(select(posts).where(mine)).mappings()
+    return found
 
 
-def _store(conn: Connection, merged: Mapping[PostKey, Post]) -> dict[PostKey, int]:
+def _links(conn: Connection, ids: Sequence[int]) -> dict[int, list[int]]:
+    links: dict[int, list[int]] = {}
+    for part in parts(ids):
+        for row in conn.execute(select(post_papers).where(post_papers.c.post_id.in_(part))):
+            links.setdefault(row.post_id, []).append(row.paper_id)
+    return links
+
+
+def _readings(conn: Connection, ids: Sequence[int]) -> dict[int, list[tuple[Reading, str]]]:
+    found: dict[int, list[tuple[Reading, str]]] = {}
+    for part in parts(ids):
+        for row in conn.execute(select(readings).where(readings.c.post_id.in_(part))):
+            reading = Reading(row.taken_at, row.retweets, row.favorites, row.replies)
+            found.setdefault(row.post_id, []).append((reading, row.flag))
+    return found
+
+
+def _titles(conn: Connection, paper_ids: Collection[int]) -> dict[int, str]:
+    titles: dict[int, str] = {}
+    for part in parts(sorted(paper_ids)):
+        rows = conn.execute(select(papers.c.id, papers.c.title).where(papers.c.id.in_(part)))
+        titles |= {row.id: row.title for row in rows}
+    return titles
+
+
+def _store(conn: Connection, changed: Mapping[PostKey, Known]) -> dict[PostKey, int]:
     statement = insert_into(conn, posts)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=["signal", "external_id"],
-        set_={
-            name: case((new[name] != "", new[name]), else_=posts.c[name])
-            for name in ("author", "url", "text")
-        },
+    rows = [one.row() for one in changed.values()]
+    new = {name: statement.excluded[name] for name in rows[0] if name not in _KEY}
+    stored = conn.execute(
+        statement.on_conflict_do_update(index_elements=_KEY, set_=new).returning(
+            posts.c.signal, posts.c.external_id, posts.c.id
+        ),
+        rows,
     )
-    rows = conn.execute(
-        statement.returning(posts.c.signal, posts.c.external_id, posts.c.id),
-        # In the order of their keys: processes that store the same posts lock the rows in
-        # the same order.
-        [
-            {
-                "signal": post.signal,
-                "external_id": post.id,
-                "author": post.author,
-                "url": post.url,
-                "text": post.text,
-                "posted_at": post.posted_at,
-                "listed_on": post.listed_on,
-            }
-            for _, post in sorted(merged.items())
-        ],
-    )
-    return {(row.signal, row.external_id): row.id for row in rows}
+    return {(row.signal, row.external_id): row.id for row in stored}
 
 
-def _link(conn: Connection, links: set[tuple[int, int]]) -> None:
+def _link(conn: Connection, changed: Mapping[PostKey, Known], ids: Mapping[PostKey, int]) -> None:
+    links = {(paper_id, ids[key]) for key, one in changed.items() for paper_id in one.papers}
     conn.execute(
         insert_into(conn, post_papers).on_conflict_do_nothing(),
         [{"paper_id": paper_id, "post_id": post_id} for paper_id, post_id in sorted(links)],
     )
 
 
-def _read(conn: Connection, ids: Mapping[PostKey, int], found: Sequence[Post]) -> None:
+def _read(conn: Connection, changed: Mapping[PostKey, Known], ids: Mapping[PostKey, int]) -> None:
+    """Store the readings that are new, or whose flag is."""
     rows = [
         {
-            "post_id": ids[post.signal, post.id],
-            "taken_at": post.reading.taken_at,
-            "retweets": post.reading.retweets,
-            "favorites": post.reading.favorites,
-            "replies": post.reading.replies,
+            "post_id": ids[key],
+            "taken_at": reading.taken_at,
+            "retweets": reading.retweets,
+            "favorites": reading.favorites,
+            "replies": reading.replies,
+            "flag": flag,
         }
-        for post in found
-        if post.reading is not None
+        for key, one in changed.items()
+        for reading, flag in one.unwritten()
     ]
     if rows:
-        conn.execute(insert_into(conn, readings).on_conflict_do_nothing(), rows)
-
-
-def _window(since: date, until: date) -> CTE:
-    """The ids of the papers announced, or listed by an archive, in the window."""
-    announced = select(papers.c.id).where(papers.c.announced.between(since, until))
-    listed = (
-        select(post_papers.c.paper_id)
-        .join(posts, posts.c.id == post_papers.c.post_id)
-        .where(posts.c.listed_on.between(since, until))
-    )
-    return union(announced, listed).cte("window_papers")
-
-
-def _tallies(
-    window: CTE, since: date, until: date, as_of: datetime | None
-) -> Select[int, str, int, int, int]:
-    """Per paper and signal: measured posts and the sums of their counts.
-
-    Its shape matters from some 10,000 posts in the window: readings are found by their
-    primary key, and only sums leave the database.
-    """
-    archived = posts.c.listed_on.is_not(None)
-    last_first = func.row_number().over(
-        partition_by=[post_papers.c.paper_id, posts.c.signal, archived],
-        order_by=[posts.c.listed_on.desc(), posts.c.external_id.desc()],
-    )
-    measured = (
-        select(
-            post_papers.c.paper_id,
-            posts.c.signal,
-            readings.c.retweets,
-            readings.c.favorites,
-            case((archived, last_first), else_=1).label("place"),
+        statement = insert_into(conn, readings)
+        new = {name: statement.excluded[name] for name in (*_COUNTS, "flag")}
+        conn.execute(
+            statement.on_conflict_do_update(index_elements=["post_id", "taken_at"], set_=new), rows
         )
-        .select_from(window)
-        .join(post_papers, post_papers.c.paper_id == window.c.id)
-        .join(posts, posts.c.id == post_papers.c.post_id)
-        .join(readings, _counts(as_of))
-        .where(or_(posts.c.listed_on.is_(None), posts.c.listed_on.between(since, until)))
-        .subquery()
-    )
-    return (
-        select(
-            measured.c.paper_id,
-            measured.c.signal,
-            func.count().label("posts"),
-            func.sum(measured.c.retweets).label("retweets"),
-            func.sum(measured.c.favorites).label("favorites"),
-        )
-        .where(measured.c.place == 1)
-        .group_by(measured.c.paper_id, measured.c.signal)
-    )
 
 
-def _counts(as_of: datetime | None) -> ColumnElement[bool]:
-    """That a reading is its post's latest, not later than `as_of`."""
-    # Said as "there is no later one": PostgreSQL makes one join of it, where a comparison
-    # with max() is worked out for every reading, 20 times as long at 30,000 posts while
-    # the tables are new and their statistics missing.
+def _follow(
+    conn: Connection,
+    changed: Mapping[PostKey, Known],
+    before: Mapping[PostKey, Known],
+    counting: Counting,
+) -> None:
+    """Bring accounts and tallies up to what is known now."""
+    touched = {
+        version.voice.account
+        for key, one in changed.items()
+        if (old := before.get(key)) is None
+        or (old.voice, old.look.automated) != (one.voice, one.look.automated)
+        for version in (old, one)
+        if version is not None
+    }
+    about = {paper for one in changed.values() for paper in one.papers}
+    tallies.refresh(conn, about | accounts.refresh(conn, touched), counting)
+
+
+def _keys(conn: Connection, mine: Select[int]) -> dict[int, list[str]]:
+    """The keys of all papers that posts link to, by the posts' ids."""
+    keys: dict[int, list[str]] = {}
+    for row in conn.execute(
+        select(post_papers.c.post_id, papers.c.source, papers.c.external_id)
+        .join(papers, papers.c.id == post_papers.c.paper_id)
+        .where(post_papers.c.post_id.in_(mine))
+        .order_by(papers.c.id)
+    ):
+        keys.setdefault(row.post_id, []).append(f"{row.source}:{row.external_id}")
+    return keys
+
+
+def _newest_flags(mine: Select[int], as_of: datetime | None) -> Select[int, str]:
+    """The flag of each post's newest reading not later than `as_of`, where it has one."""
     later = readings.alias()
     newer = (later.c.post_id == readings.c.post_id) & (later.c.taken_at > readings.c.taken_at)
-    counts = readings.c.post_id == posts.c.id
+    flagged = readings.c.post_id.in_(mine) & (readings.c.flag != "")
     if as_of is not None:
         newer &= later.c.taken_at <= as_of
-        counts &= readings.c.taken_at <= as_of
-    return counts & ~exists().where(newer)
+        flagged &= readings.c.taken_at <= as_of
+    return select(readings.c.post_id, readings.c.flag).where(flagged, ~exists().where(newer))
+
+
+_KEY = ("signal", "external_id")
+_COUNTS = ("retweets", "favorites", "replies")

@@ -113,6 +113,8 @@ posts = Table(
     Column("text", PlainText, nullable=False),
     Column("posted_at", UTCDateTime, nullable=False),
     Column("listed_on", Date, index=True),  # only for totals printed by an archive
+    # Whose it is, as a hash: authors are forgotten, but each still has one vote; "" is nobody's.
+    Column("account", String(16), nullable=False, default="", index=True),
     Column("shared", Boolean, nullable=False, default=False),  # it links to more papers than one
     Column("automated", Boolean, nullable=False, default=False),  # the network itself says so
     Column(
@@ -131,7 +133,6 @@ posts = Table(
     Column("seen_at", UTCDateTime),  # when a look last found it there
     Column("look_at", UTCDateTime),  # when another look is due; null: never
     UniqueConstraint("signal", "external_id"),
-    Index("ix_posts_signal_author", "signal", "author"),
     Index("ix_posts_signal_look_at", "signal", "look_at"),
     Index("ix_posts_signal_posted_at", "signal", "posted_at"),
 )
@@ -152,12 +153,11 @@ tallies = Table(
     Column("flag", String(40), nullable=False, default=""),  # why none of it counts, or ""
 )
 
-# Who posts, as far as posts tell: accounts that repeat titles give themselves away.
+# What the posts of an account tell about it: those that repeat titles give themselves away.
 accounts = Table(
     "accounts",
     metadata,
-    Column("signal", String(40), primary_key=True),
-    Column("author", PlainText, primary_key=True),
+    Column("account", String(16), primary_key=True),  # as in posts
     Column("posts", Integer, nullable=False),
     Column("titled", Integer, nullable=False),  # of them say no more than a title
     Column("label", String(12), nullable=False, default=""),  # "", automated or titles
