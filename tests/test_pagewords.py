@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.digests import COUNTED, digest, ranked
 from trendbot import pagewords, search_words
+from trendbot.honesty import SQUARE, UNLIKED
 from trendbot.model import Cadence, Point, Post, Reading, Tally
-from trendbot.pagewords import Topic
+from trendbot.pagewords import Quoted, Topic
 
 LINK = '<a href="https://owls.example/x?a=1&amp;b=2" rel="nofollow noopener ugc"><bdi>'
 
@@ -101,8 +102,9 @@ def test_whatever_a_post_says_only_links_and_breaks_are_tags(written: str) -> No
 def post(name: str, *counts: int, hours: int = 0, **more: object) -> Post:
     reading = Reading(COUNTED, *counts) if counts else None
     posted = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(hours=hours)
-    fields = {"author": f"@{name}", "url": f"https://x.com/{name}", "text": f"I am {name}"} | more
-    return Post("x", name, ("arxiv:2611.00001",), posted_at=posted, reading=reading, **fields)  # type: ignore[arg-type]
+    fields = {"author": f"@{name}", "url": f"https://x.com/{name}", "text": f"I am {name}"}
+    said: dict[str, object] = {**fields, "seen_at": COUNTED, **more}
+    return Post("x", name, ("arxiv:2611.00001",), posted_at=posted, reading=reading, **said)  # type: ignore[arg-type]
 
 
 def test_the_best_posts_are_quoted_first_then_the_newest() -> None:
@@ -113,19 +115,65 @@ def test_the_best_posts_are_quoted_first_then_the_newest() -> None:
         post("new", 0, 2, hours=5),
         post("total", 500, 900, listed_on=date(2026, 11, 20)),
     ]
-    quotations, more = pagewords.quoted(found, 20)
+    quoted = pagewords.quoted(found, COUNTED, 20)
+    quotations = quoted.quotations
     assert [one.author for one in quotations] == ["@best", "@new", "@old", "@uncounted"]
-    assert more == 0
+    assert quoted.others == ()
     assert quotations[0].counts == "5 retweets · 50 favorites"
     assert quotations[0].counted_at == COUNTED
     assert (quotations[3].counts, quotations[3].counted_at) == ("", None)
-    assert pagewords.quoted(found, 1) == (quotations[:1], 3)
+    assert pagewords.quoted(found, COUNTED, 1) == Quoted(quotations[:1], ("3 more posts",))
+
+
+def test_who_says_what_is_shown_only_while_it_was_seen_within_a_day() -> None:
+    day = timedelta(days=1)
+    found = [
+        post("seen", 1, 1, seen_at=COUNTED - day),
+        post("missed", 9, 9, seen_at=COUNTED - day - timedelta(seconds=1)),
+        post("never", 2, 2, seen_at=None),
+        post("untrue", seen_at=None, flag=UNLIKED),
+        post("total", 500, 900, listed_on=date(2026, 11, 20), seen_at=None),
+    ]
+    quoted = pagewords.quoted(found, COUNTED, 20)
+    assert [one.author for one in quoted.quotations] == ["@seen"]
+    assert quoted.others == (
+        "2 posts not looked at lately, counted in the sums",
+        "1 post not looked at lately, and not counted",
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "marks"),
+    [
+        ({}, ()),
+        ({"label": "automated"}, ("automated account",)),
+        ({"label": "titles"}, ("repeats titles",)),
+        ({"shared": True, "papers": ("arxiv:1", "arxiv:2")}, ("also about 1 other paper",)),
+        ({"shared": True, "papers": tuple("abc")}, ("also about 2 other papers",)),
+        ({"shared": True}, ("also about other papers",)),  # none of them is known here
+        (
+            {"label": "titles", "shared": True, "papers": tuple("abc")},
+            ("repeats titles", "also about 2 other papers"),
+        ),
+    ],
+)
+def test_a_quotation_says_what_is_particular(
+    more: dict[str, object], marks: tuple[str, ...]
+) -> None:
+    found = replace(post("a", 1, 1), **more)  # type: ignore[arg-type]
+    (quotation,) = pagewords.quoted([found], COUNTED, 9).quotations
+    assert (quotation.marks, quotation.untrue) == (marks, "")
+
+
+def test_a_quotation_says_why_its_newest_counts_are_not_believed() -> None:
+    (quotation,) = pagewords.quoted([post("a", 1, 1, flag=UNLIKED)], COUNTED, 9).quotations
+    assert quotation.counts == "1 retweet · 1 favorite"
+    assert quotation.untrue == "many retweets, and hardly a favorite"
 
 
 def test_a_post_cannot_lead_elsewhere_than_to_a_page() -> None:
-    (quoted,), _ = pagewords.quoted(
-        [post("a", 1, 1, url="javascript:alert(1)", author="a\u202eb")], 9
-    )
+    found = [post("a", 1, 1, url="javascript:alert(1)", author="a\u202eb")]
+    (quoted,) = pagewords.quoted(found, COUNTED, 9).quotations
     assert (quoted.url, quoted.author, quoted.signal) == ("", "ab", "X")
 
 
@@ -171,24 +219,48 @@ def test_categories_of_arxiv_have_names() -> None:
     assert len(pagewords.topics(["cs.LG"] * 40)) == 5
 
 
-def test_what_counts_now_is_the_last_point_of_each_signal() -> None:
-    points = [Point(COUNTED - timedelta(hours=1), 1, 2, 3), Point(COUNTED, 4, 5, 6)]
-    standing = pagewords.standing({"x": points[:1], "hn": points})
-    assert list(standing.items()) == [("hn", Tally(4, 5, 6)), ("x", Tally(1, 2, 3))]
+def test_what_counts_most_comes_first_and_what_cannot_be_true_last() -> None:
+    tallies = {"a": Tally(1, 900, 0, flag=UNLIKED), "b": Tally(1, 1, 2), "c": Tally(1, 5, 6)}
+    assert list(pagewords.leading({**tallies, "d": Tally(2, 3, 0)})) == ["c", "b", "d", "a"]
 
 
 def test_a_course_says_when_each_number_was_counted() -> None:
     points = [Point(COUNTED - timedelta(hours=1), 1, 2, 3), Point(COUNTED, 4, 5, 6)]
-    course = pagewords.course("x", points)
+    course = pagewords.course("x", Tally(4, 5, 6, measured_at=COUNTED), points)
     assert (course.name, course.counts, course.posts) == (
         "X",
         "5 retweets · 6 favorites",
         "4 posts",
     )
+    assert (course.counted_at, course.untrue, course.left_out) == (COUNTED, "", "")
     assert course.rows == (points[1], points[0])
     assert course.chart is not None
-    assert pagewords.course("huggingface", points[:1]).posts == ""
-    assert pagewords.course("x", points[:1]).chart is None
+    assert pagewords.course("huggingface", Tally(1, 2, 3), points[:1]).posts == ""
+    assert pagewords.course("x", Tally(1, 2, 3), points[:1]).chart is None
+    assert pagewords.course("x", Tally(0, 0, 0), ()).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("left_out", "untrue", "said"),
+    [
+        (1, 0, "1 post left out: 1 by bots, or of accounts that repeat themselves"),
+        (2, 2, "2 posts left out: 2 with counts that cannot be true"),
+        (
+            1200,
+            1,
+            "1,200 posts left out: 1 with counts that cannot be true, "
+            "1,199 by bots, or of accounts that repeat themselves",
+        ),
+        (1, 9, "1 post left out: 1 with counts that cannot be true"),
+    ],
+)
+def test_a_course_says_which_posts_are_left_out(left_out: int, untrue: int, said: str) -> None:
+    assert pagewords.course("x", Tally(1, 1, 1, left_out=left_out), (), untrue).left_out == said
+
+
+def test_a_course_says_why_it_cannot_be_true() -> None:
+    course = pagewords.course("x", Tally(30, 930, 20, flag=SQUARE), ())
+    assert course.untrue == "each retweet seems to have counted all of them once more"
 
 
 def test_results_have_what_was_searched_for_marked() -> None:

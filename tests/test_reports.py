@@ -16,6 +16,7 @@ from trendbot.model import Cadence, DeliveryState, Digest, Paper, Post, Reading,
 from trendbot.settings import Ranking, Settings
 from trendbot.store import books, papers, posts, runs, subscribers
 from trendbot.store.books import Books
+from trendbot.store.health import standing
 
 DAY = date(2026, 11, 19)
 HOSTILE = (
@@ -54,23 +55,25 @@ def post(
 ) -> Post:
     reading = Reading(now, retweets, favorites, 7)
     url = f"https://example.org/{number}"
-    return Post(signal, number, (paper.key,), "ada", url, now, "Look!", reading)
+    said = f"Look, number {number}!"  # the same again would not count
+    return Post(signal, number, (paper.key,), "ada", url, now, said, reading)
 
 
 def ranking_of(app: App) -> tuple[pipeline.Ranked, list[Any]]:
     with app.engine.connect() as conn:
         ranked = pipeline.ranking(app, conn, Cadence.DAILY, DAY)
-        return ranked, [entry for _, entry in pipeline.with_papers(conn, ranked.standings)]
+        return ranked, [entry for _, entry in pipeline.with_papers(conn, ranked, ranked.standings)]
 
 
 @pytest.mark.usefixtures("known")
 def test_the_ranking_as_json(app: App, now: datetime) -> None:
-    counted = {"growth": 0, "measured_at": now.isoformat(), "left_out": 0, "flag": ""}
+    counted = {"measured_at": now.isoformat(), "left_out": 0, "flag": ""}
     document = json.loads(json.dumps(reports.ranking_document(*ranking_of(app))))
     assert document == {
         "date": "2026-11-19",
         "cadence": "daily",
         "window": {"since": "2026-11-19", "until": "2026-11-19"},
+        "by": "total",
         "papers": [
             {
                 "rank": 1,
@@ -80,13 +83,19 @@ def test_the_ranking_as_json(app: App, now: datetime) -> None:
                 "categories": ["cs.LG", "math.ST"],
                 "score": 9.5,
                 "merit": 9.5,
-                "movement": "",
+                "movement": "new",
                 "late_riser": False,
                 "retweets": 4,
                 "favorites": 10,
                 "signals": {
-                    "huggingface": {"posts": 1, "retweets": 0, "favorites": 5, **counted},
-                    "x": {"posts": 2, "retweets": 4, "favorites": 5, **counted},
+                    "huggingface": {
+                        "posts": 1,
+                        "retweets": 0,
+                        "favorites": 5,
+                        "growth": 5,
+                        **counted,
+                    },
+                    "x": {"posts": 2, "retweets": 4, "favorites": 5, "growth": 9, **counted},
                 },
                 "links": {
                     "abs": "https://arxiv.org/abs/2611.1",
@@ -101,11 +110,13 @@ def test_the_ranking_as_json(app: App, now: datetime) -> None:
                 "categories": ["cs.CL"],
                 "score": 1,
                 "merit": 1,
-                "movement": "",
+                "movement": "new",
                 "late_riser": False,
                 "retweets": 2,
                 "favorites": 0,
-                "signals": {"x": {"posts": 1, "retweets": 2, "favorites": 0, **counted}},
+                "signals": {
+                    "x": {"posts": 1, "retweets": 2, "favorites": 0, "growth": 2, **counted}
+                },
                 "links": {},
             },
         ],
@@ -115,15 +126,16 @@ def test_the_ranking_as_json(app: App, now: datetime) -> None:
 
 @pytest.mark.usefixtures("known")
 def test_a_digest_as_json_leads_back_to_posts_and_moments(app: App, now: datetime) -> None:
+    ranked, entries = ranking_of(app)
     made = digest_of(app)
     with app.engine.connect() as conn:
-        document = reports.digest_document(conn, made)
-    ranked, entries = ranking_of(app)
+        document = reports.digest_document(conn, made, now)
     (shown,) = document["papers"]
     found = shown.pop("posts")
     assert document == {
         **reports.ranking_document(ranked, entries[:1]),
         "counted_at": now.isoformat(),
+        "heard": None,
     }
     assert sorted(one["id"] for one in found) == ["1", "2", "3"]
     assert next(one for one in found if one["id"] == "1") == {
@@ -132,6 +144,11 @@ def test_a_digest_as_json_leads_back_to_posts_and_moments(app: App, now: datetim
         "author": "ada",
         "url": "https://example.org/1",
         "posted_at": now.isoformat(),
+        "seen_at": now.isoformat(),
+        "label": "",
+        "papers": ["arxiv:2611.1"],
+        "shared": False,
+        "flag": "",
         "reading": {"taken_at": now.isoformat(), "retweets": 3, "favorites": 4, "replies": 7},
     }
     assert sum(one["reading"]["favorites"] for one in found) == shown["favorites"]
@@ -145,7 +162,7 @@ def digest_of(app: App) -> Digest:
 
 def test_a_post_nobody_measured_has_no_reading(now: datetime) -> None:
     unread = Post("x", "1", (), "ada", "https://example.org/1", now)
-    assert reports.post_document(unread)["reading"] is None
+    assert reports.post_document(unread, now)["reading"] is None
 
 
 def test_a_subscriber_as_json(app: App, now: datetime) -> None:
@@ -183,7 +200,9 @@ def planned(app: App, known: None, now: datetime) -> None:
 @pytest.mark.usefixtures("planned")
 def test_the_status_as_json(app: App, now: datetime) -> None:
     with app.engine.connect() as conn:
-        document = json.loads(json.dumps(reports.status_document(conn)))
+        document = json.loads(
+            json.dumps(reports.status_document(conn, standing(conn, app.asked, app.now())))
+        )
     assert list(document) == ["digests", "sources", "signals", "last_digest_runs"]
     (row,) = document["digests"]
     assert (row.pop("stopped"), row.pop("resume_at")) == ("", None)
@@ -195,11 +214,13 @@ def test_the_status_as_json(app: App, now: datetime) -> None:
     assert (row["cadence"], row["date"], row["audience"]) == ("daily", "2026-11-19", 1)
     moment = now.isoformat()
     days = {"since": "2026-11-19", "until": "2026-11-19", "started_at": moment}
-    assert document["sources"] == [
-        {"name": "arxiv", "outcome": "failed", "items": 0, **days, "finished_at": moment,
-         "message": "no answer"}
-    ]  # fmt: skip
-    (asked,) = document["signals"]
+    (source,) = document["sources"]
+    assert source.pop("health")["state"] == "failing"
+    assert source == {
+        "name": "arxiv", "outcome": "failed", "items": 0, **days, "finished_at": moment,
+        "message": "no answer",
+    }  # fmt: skip
+    asked = document["signals"][-1]
     assert (asked["name"], asked["outcome"], asked["finished_at"]) == ("x", "running", None)
     assert [one["name"] for one in document["last_digest_runs"]] == ["daily"]
 
@@ -207,7 +228,7 @@ def test_the_status_as_json(app: App, now: datetime) -> None:
 @pytest.mark.usefixtures("planned")
 def test_balanced_is_the_audience_and_the_sum_of_the_rest(app: App) -> None:
     with app.engine.connect() as conn:
-        (row,) = reports.status_document(conn)["digests"]
+        (row,) = reports.status_document(conn, standing(conn, app.asked, app.now()))["digests"]
     assert row["balanced"] is (row["audience"] == sum(row[state] for state in reports.STATES))
 
 
@@ -266,7 +287,9 @@ def test_a_message_cannot_drive_the_terminal(
         (of,) = books.of_digests(conn)
         books.stop(conn, of.digest_id, words, now, now)
     with app.engine.connect() as conn:
-        reports.show_status(screen, reports.status_document(conn))
+        reports.show_status(
+            screen, reports.status_document(conn, standing(conn, app.asked, app.now()))
+        )
     shown = shown_on(screen)
     assert "daily 2026-11-19: sending stopped: " in shown
     assert f"again at {now:%H:%M} UTC" in shown

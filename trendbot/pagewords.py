@@ -3,14 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from html import escape
 from urllib.parse import quote
 
 import nh3
 from markupsafe import Markup
 
-from trendbot import categories, chart, search_words, text, wording
+from trendbot import categories, chart, honesty, search_words, text, wording
 from trendbot.chart import Chart
 from trendbot.links import papers_in
 from trendbot.model import Cadence, Digest, Paper, Point, Post, RankedPaper, Tally
@@ -21,6 +21,7 @@ MOST_LINES = 12
 LONGEST_QUOTE = 1_000
 LONGEST_COMMENT = 500
 LONGEST_SNIPPET = 320
+SEEN_WITHIN = timedelta(days=1)
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 _CLOSING = ".,;:!?)]}'*_~’”»"  # after an address, more likely of the sentence than of it
@@ -94,28 +95,47 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How the counts of one signal grew; `rows` are so many of its moments, newest first."""
+    """What one signal counts, and how that grew; `rows` are some of its moments, newest first.
+
+    `untrue` says why none of it counts, `left_out` which posts do not; "" if all do.
+    """
 
     name: str
     chart: Chart | None
     posts: str
-    last: Point
     counts: str
+    counted_at: datetime | None
+    untrue: str
+    left_out: str
     rows: tuple[Point, ...]
     moments: int
 
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """A post as it is quoted; `said` is safe HTML, "" where only its counts are known."""
+    """A post as it is quoted; `said` is safe HTML, "" where only its counts are known.
+
+    `marks` are a few words each on its account and on what else it is about. `untrue` says
+    why its newest counts are not believed.
+    """
 
     said: Markup
     author: str
     signal: str
     url: str
     posted_at: datetime
+    marks: tuple[str, ...]
     counts: str
     counted_at: datetime | None
+    untrue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """The posts about a paper: those that lead, and what there is besides, each in words."""
+
+    quotations: tuple[Quotation, ...]
+    others: tuple[str, ...]
 
 
 def teaser(ranked: RankedPaper, room: Room, moved: str, is_brief: bool = False) -> Teaser:
@@ -169,26 +189,35 @@ def summary(paper: Paper) -> str:
     return opening or wording.byline(paper.authors)
 
 
-def standing(history: Mapping[str, Sequence[Point]]) -> dict[str, Tally]:
-    """What each signal counts now, the leading one first."""
-    last = {signal: points[-1] for signal, points in history.items() if points}
-    leading = sorted(last, key=lambda name: (-last[name].retweets - last[name].favorites, name))
-    return {
-        name: Tally(last[name].posts, last[name].retweets, last[name].favorites) for name in leading
-    }
+def leading(standing: Mapping[str, Tally]) -> dict[str, Tally]:
+    """What each signal counts, the leading one first, and last what cannot be true."""
+    return dict(sorted(standing.items(), key=lambda item: (*wording.weight(item[1]), item[0])))
 
 
-def course(signal: str, points: Sequence[Point]) -> Course:
-    """What a page shows of how a paper's counts on a signal grew."""
+def course(signal: str, tally: Tally, points: Sequence[Point], untrue: int = 0) -> Course:
+    """What a page shows of a paper's counts on a signal; `untrue` posts cannot be believed."""
     return Course(
         name=wording.signal_name(signal),
         chart=chart.draw(signal, points),
-        posts=wording.posts(signal, points[-1].posts),
-        last=points[-1],
-        counts=wording.counts(points[-1].retweets, points[-1].favorites),
+        posts=wording.posts(signal, tally.posts),
+        counts=wording.counts(tally.retweets, tally.favorites),
+        counted_at=tally.measured_at,
+        untrue=tally.flag and wording.why(tally.flag),
+        left_out=_left_out(tally.left_out, untrue),
         rows=tuple(reversed(chart.thinned(points, chart.MOST_ROWS))),
         moments=len(points),
     )
+
+
+def _left_out(posts: int, untrue: int) -> str:
+    """For example "3 posts left out: 1 with counts that cannot be true, 2 repeated or by bots"."""
+    untrue = min(posts, untrue)
+    reasons = (
+        (untrue, "with counts that cannot be true"),
+        (posts - untrue, "by bots, or of accounts that repeat themselves"),
+    )
+    said = ", ".join(f"{number:,} {reason}" for number, reason in reasons if number)
+    return f"{wording.many(posts, 'post')} left out: {said}" if posts else ""
 
 
 def dated(cadence: Cadence, day: date) -> str:
@@ -204,18 +233,37 @@ def led(digest: Digest) -> str:
     return text.cut(" · ".join(titles), 280) or "No paper was ranked."
 
 
-def quoted(posts: Sequence[Post], most: int) -> tuple[list[Quotation], int]:
-    """The posts that lead, best and then newest first, and how many more there are.
+def seen_lately(post: Post, now: datetime) -> bool:
+    """Whether a look found the post within the last day: only then is it shown who says what."""
+    return post.seen_at is not None and now - post.seen_at <= SEEN_WITHIN
+
+
+def quoted(posts: Sequence[Post], now: datetime, most: int) -> Quoted:
+    """The posts seen lately that lead, best and then newest first; the others in numbers.
 
     Totals that archives printed are no posts; those whose counts are not known come last.
     """
     real = [post for post in posts if post.listed_on is None]
-    leading = sorted(real, key=_precedence)
-    return [_quoted(post) for post in leading[:most]], max(len(real) - most, 0)
+    seen = sorted((post for post in real if seen_lately(post, now)), key=_precedence)
+    unseen = [post for post in real if not seen_lately(post, now)]
+    counted = sum(1 for post in unseen if post.reading)
+    others = (
+        (len(seen[most:]), "more {}"),
+        (counted, "{} not looked at lately, counted in the sums"),
+        (len(unseen) - counted, "{} not looked at lately, and not counted"),
+    )
+    return Quoted(
+        tuple(map(_quoted, seen[:most])),
+        tuple(
+            f"{number:,} {said.format('post' if number == 1 else 'posts')}"
+            for number, said in others
+            if number
+        ),
+    )
 
 
 def _precedence(post: Post) -> tuple[bool, int, float, str]:
-    total = post.reading.retweets + post.reading.favorites if post.reading else 0
+    total = post.reading.total if post.reading else 0
     return post.reading is None, -total, -post.posted_at.timestamp(), post.id
 
 
@@ -227,9 +275,20 @@ def _quoted(post: Post) -> Quotation:
         signal=wording.signal_name(post.signal),
         url=post.url if wording.is_link(post.url) else "",
         posted_at=post.posted_at,
+        marks=_marks(post),
         counts=wording.counts(reading.retweets, reading.favorites) if reading else "",
         counted_at=reading.taken_at if reading else None,
+        untrue=post.flag and wording.why(post.flag),
     )
+
+
+def _marks(post: Post) -> tuple[str, ...]:
+    others = len(set(post.papers)) - 1
+    also = f"also about {wording.many(others, 'other paper') if others else 'other papers'}"
+    return (*filter(None, (_ACCOUNTS.get(post.label),)), *((also,) if post.shared else ()))
+
+
+_ACCOUNTS = {honesty.AUTOMATED: "automated account", honesty.TITLES: "repeats titles"}
 
 
 def quotation(written: str) -> Markup:

@@ -101,7 +101,7 @@ def by_signal(signals: Mapping[str, Tally]) -> str:
     not count are not said, but why.
     """
     said = []
-    for name in sorted(signals, key=lambda name: _weight(signals[name]))[:MOST_SIGNALS]:
+    for name in sorted(signals, key=lambda name: weight(signals[name]))[:MOST_SIGNALS]:
         tally = signals[name]
         numbers = [posts(name, tally.posts)]
         if tally.flag:
@@ -269,6 +269,7 @@ def why(flag: str) -> str:
 _REASONS = {
     honesty.UNLIKED: "many retweets, and hardly a favorite",
     honesty.SQUARE: "each retweet seems to have counted all of them once more",
+    honesty.JUMP: "counts that jumped at once",
 }
 
 
@@ -277,6 +278,6 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _weight(tally: Tally) -> tuple[bool, int]:
+def weight(tally: Tally) -> tuple[bool, int]:
     """What counts most comes first, what does not count last."""
     return bool(tally.flag), -tally.retweets - tally.favorites

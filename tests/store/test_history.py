@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from trendbot.model import Paper, Point, Post, Reading
+from trendbot.model import Paper, Point, Post, Reading, Tally
+from trendbot.settings import Counting
 from trendbot.store import history, papers, posts
 
 DAY = date(2026, 11, 19)
@@ -29,11 +31,10 @@ def post(
             signal,
             name,
             (OWLS.key,),
-            "ada",
-            f"https://example.org/{name}",
-            start,
+            url=f"https://example.org/{name}",
+            posted_at=start,
             reading=Reading(start + hours * HOUR, retweets, favorites),
-            **more,  # type: ignore[arg-type]
+            **{"author": "ada", **more},  # type: ignore[arg-type]
         )
         for hours, retweets, favorites in counts
     ]
@@ -108,3 +109,63 @@ def test_posts_that_were_not_counted_have_no_part_in_it(
     unread = Post("x", "two", (OWLS.key,), "bo", "https://example.org/two", start)
     found = [unread, *post(start, "one", (1, 1, 2))]
     assert counted(engine, now, found) == {"x": [Point(start + HOUR, 1, 1, 2)]}
+
+
+def test_readings_nobody_believes_are_no_part_of_the_course(
+    engine: Engine, now: datetime, start: datetime
+) -> None:
+    found = [*post(start, "one", (0, 1, 9), (12, 5000, 90_000)), *post(start, "two", (1, 50, 0))]
+    assert counted(engine, now, found) == {"x": [Point(start, 1, 1, 9)]}
+
+
+def test_a_paper_stands_by_its_tallies_and_the_last_total_of_archives(
+    engine: Engine, now: datetime, start: datetime
+) -> None:
+    found = [
+        *post(start, "one", (0, 10, 90)),
+        *post(start, "two", (0, 5000, 0)),
+        *post(start, "first", (9, 1, 2), signal="hotpapers", listed_on=DAY - timedelta(days=1)),
+        *post(start, "last", (2, 930, 20), signal="hotpapers", listed_on=DAY, flag="untrue"),
+    ]
+    with engine.begin() as conn:
+        papers.upsert(conn, [OWLS, BATS], now)
+        posts.upsert(conn, found)
+        ids = papers.ids_of(conn, [OWLS.key, BATS.key])
+        standing = history.standing(conn, ids[OWLS.key])
+        assert history.standing(conn, ids[BATS.key]) == {}
+    x, total = standing["x"], standing["hotpapers"]
+    assert (x.posts, x.retweets, x.favorites, x.left_out, x.flag) == (1, 10, 90, 1, "")
+    assert x.measured_at == start
+    assert total == Tally(1, 930, 20, measured_at=start + 2 * HOUR, flag="untrue")
+
+
+@pytest.mark.parametrize(
+    ("counting", "last"),
+    [
+        (Counting(), (2, 57, 80)),
+        (Counting(bots="leave out"), (1, 7, 70)),
+        (Counting(bots="count"), (3, 58, 95)),
+        (Counting(known_bots=("x:bo",)), (2, 57, 80)),
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_says_things_twice_has_one_vote_at_each_moment(
+    engine: Engine, now: datetime, start: datetime, counting: Counting, last: tuple[int, int, int]
+) -> None:
+    bot: dict[str, Any] = {"author": "owlbot", "automated": True}
+    found = [
+        *post(start, "first", (0, 0, 20), (3, 1, 15), text="An owl", **bot),
+        *post(start, "second", (1, 50, 5), (2, 50, 10), text="A moth", **bot),
+        *post(start, "again", (0, 3, 30), (4, 7, 70), author="bo", text="Owls! https://a.example"),
+        *post(start, "same", (1, 4, 40), (4, 6, 60), author="bo", text="Owls! https://b.example"),
+    ]
+    with engine.begin() as conn:
+        papers.upsert(conn, [OWLS], now)
+        posts.upsert(conn, found, counting)
+        (owls,) = papers.ids_of(conn, [OWLS.key]).values()
+        points = history.counts(conn, owls, counting)["x"]
+        tally = history.standing(conn, owls)["x"]
+    assert (points[-1].posts, points[-1].retweets, points[-1].favorites) == last
+    assert (tally.posts, tally.retweets, tally.favorites) == last
+    if counting == Counting():
+        assert points[:2] == [Point(start, 2, 3, 50), Point(start + HOUR, 2, 54, 45)]

@@ -44,6 +44,7 @@ def to_read() -> list[Ask]:
         Ask("archive", "/archive"),
         Ask("archive of a year", "/archive/2025"),
         Ask("paper", "/papers/2611.00001"),
+        Ask("paper with counts in doubt", "/papers/2611.00099"),
         Ask("paper by its whole name", "/papers/arxiv:2611.00002", 308),
         Ask("categories", "/categories"),
         Ask("category", "/categories/cs.LG"),

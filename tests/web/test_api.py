@@ -60,7 +60,8 @@ def post(number: int, paper: RankedPaper, taken_at: datetime = COUNTED) -> Post:
     reading = Reading(taken_at, retweets=number, favorites=2 * number, replies=3 * number)
     posted_at = COUNTED - timedelta(hours=number)
     url = f"https://x.com/ada/status/{number}"
-    return Post("x", str(number), (paper.paper.key,), "ada", url, posted_at, "Look!", reading)
+    said = f"Look, owl {number}!"  # the same again would not count
+    return Post("x", str(number), (paper.paper.key,), "ada", url, posted_at, said, reading)
 
 
 def store_papers(app: App, *found: RankedPaper) -> None:
@@ -148,7 +149,7 @@ def test_a_digest_is_the_document_of_the_command_line(app: App, client: TestClie
     with app.engine.connect() as conn:
         digest = digests.find(conn, Cadence.DAILY, DAY)
         assert digest is not None
-        assert found == json.loads(json.dumps(reports.digest_document(conn, digest)))
+        assert found == json.loads(json.dumps(reports.digest_document(conn, digest, MADE)))
     assert [one["id"] for one in found["papers"]] == ["2611.00001", "2611.00002"]
     counted, later = found["papers"][0]["posts"][::-1]
     assert counted["reading"]["replies"] == 3
@@ -202,8 +203,10 @@ def test_a_paper_with_all_that_is_known_of_it(app: App, client: TestClient) -> N
     line = told(client, "/api/search?q=owls", PAPERS)["papers"][0]
     assert {name: found[name] for name in line} == line
     assert found["comments"] == "12 pages"
-    assert found["counts"] == {"x": {"posts": 2, "retweets": 3, "favorites": 6}}
     counts = {"posts": 2, "retweets": 3, "favorites": 6}
+    (tally,) = found["counts"].values()
+    assert {name: tally[name] for name in counts} == counts
+    assert (tally["measured_at"], tally["left_out"], tally["flag"]) == (MADE.isoformat(), 0, "")
     assert found["history"] == {
         "x": [
             {"at": "2026-11-21T05:50:00+00:00", **counts},
@@ -223,6 +226,26 @@ def test_a_paper_with_all_that_is_known_of_it(app: App, client: TestClient) -> N
     assert (weekly["cadence"], weekly["rank"], weekly["score"]) == ("weekly", 2, 9.5)
     assert [one["id"] for one in found["posts"]] == ["1", "2"]  # the newest first
     assert found["posts"][1]["reading"]["taken_at"] == "2026-11-21T06:30:00+00:00"
+
+
+def test_who_posted_is_told_only_while_the_post_was_seen_within_a_day(
+    app: App, client: TestClient
+) -> None:
+    store_papers(app, OWLS)
+    missed = post(2, OWLS, taken_at=MADE - timedelta(days=2))
+    bot = replace(post(3, OWLS, taken_at=MADE), author="owlbot", automated=True, shared=True)
+    untrue = replace(post(4, OWLS), reading=Reading(MADE, 40, 0), papers=(OWLS.paper.key, "a:1"))
+    store(app, missed, bot, untrue)
+    found = told(client, "/api/papers/2611.00001", schemas.PaperAnswer)
+    by_id = {one["id"]: one for one in found["posts"]}
+    assert (by_id["2"]["author"], by_id["2"]["url"]) == ("", "")
+    assert by_id["2"]["reading"]["retweets"] == 2
+    assert by_id["3"]["author"] == "owlbot"
+    assert (by_id["3"]["label"], by_id["3"]["shared"]) == ("automated", False)
+    assert by_id["4"]["flag"] == "retweets without favorites"
+    assert (by_id["4"]["reading"], by_id["4"]["shared"]) == (None, True)
+    assert by_id["4"]["papers"] == ["arxiv:2611.00001"]
+    assert (found["counts"]["x"]["posts"], found["counts"]["x"]["left_out"]) == (2, 1)
 
 
 def test_a_paper_nobody_posted_about(app: App, client: TestClient) -> None:

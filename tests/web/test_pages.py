@@ -337,7 +337,7 @@ def test_nothing_hostile_is_more_than_text(visitor: Visitor, engine: Engine) -> 
         ("/", 3),
         ("/digests/daily/2026-11-19", 3),
         ("/archive", 2),
-        ("/papers/2611.00001", 7),
+        ("/papers/2611.00001", 10),
         ("/categories", 1),
         ("/categories/cs.LG", 1),
     ],

@@ -11,6 +11,7 @@ from tests.web.reading import links, one, read, said
 from tests.web.visitors import NO_LIMITS, Visitor
 from tests.web.world import MADE, a_paper, fill, fill_with_owls, posts_about
 from trendbot.model import Post, Reading
+from trendbot.settings import Counting
 from trendbot.store import papers
 
 
@@ -110,6 +111,62 @@ def test_posts_are_quoted_and_no_more_than_twenty(visitor: Visitor, engine: Engi
     )
     assert one(first, "a")["rel"] == ["nofollow", "noopener", "ugc"]
     assert "And 3 more posts." in said(page)
+
+
+def test_what_cannot_be_true_is_flagged_and_in_no_sum(owls: Visitor) -> None:
+    page = read(owls, "/papers/2611.00099")
+    x, archive = page.select(".signal")
+    assert said(x.select(".counts")[0]) == (
+        "43 retweets · 114 favorites, from 4 posts, counted 21 November 2026, 06:30 UTC."
+    )
+    assert "1 post left out: 1 with counts that cannot be true." in said(x)
+    assert "930 retweets · 20 favorites, counted" in said(archive)
+    assert (
+        "Flagged These counts cannot be true: many retweets, and hardly a favorite. "
+        "Digests rank them as printed." in said(archive)
+    )
+    assert "in all" not in said(page)
+
+
+def test_totals_of_archives_that_are_checked_count_nowhere(
+    owls: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting(archives="checked")
+    settings = owls.app.settings.model_copy(update={"counting": counting})
+    monkeypatch.setattr(owls.app, "settings", settings)
+    archive = read(owls, "/papers/2611.00099").select(".signal")[1]
+    assert "They are in no sum." in said(archive)
+
+
+def test_the_course_of_counts_holds_only_what_is_believed(owls: Visitor) -> None:
+    x = read(owls, "/papers/2611.00099").select(".signal")[0]
+    rows = [said(row) for row in one(x, "details table").select("tbody tr")]
+    assert rows == ["21 November 2026, 06:30 UTC443114", "19 November 2026, 06:30 UTC2314"]
+
+
+def test_posts_say_what_is_particular_about_them(owls: Visitor) -> None:
+    page = read(owls, "/papers/2611.00099")
+    captions = [said(caption) for caption in page.select(".quotations figcaption")]
+    assert [caption.split()[0] for caption in captions] == [
+        *("lantern_bot", "both_sides", "jumper", "echo"),
+    ]
+    bot, both, jumper, echo = captions
+    assert "UTC automated account 30 retweets" in bot
+    assert "UTC also about 2 other papers 10 retweets" in both
+    assert "2 retweets · 9 favorites, counted 19 November 2026, 06:30 UTC" in jumper
+    assert "Flagged the newest counts cannot be true: counts that jumped at once" in jumper
+    assert "counts not known Flagged" in echo
+    assert "And 1 post not looked at lately, counted in the sums." in said(page)
+    assert "unseen" not in said(page)
+
+
+def test_posts_are_forgotten_a_day_after_the_last_look(owls: Visitor) -> None:
+    owls.days_later(2)
+    page = read(owls, "/papers/2611.00001")
+    assert not page.select(".quotations")
+    assert "2 posts not looked at lately, counted in the sums." in said(page)
+    assert "ada_quill" not in said(page)
+    assert "800 retweets · 180 favorites in all" in said(page)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """A site with something on every page: papers, posts about them, how they were counted, digests."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine
 
+from trendbot.honesty import impossible_total
 from trendbot.model import Cadence, Paper, Post, RankedPaper, Reading, Tally
 from trendbot.store import digests, papers, posts
 
@@ -83,8 +86,47 @@ def fill(engine: Engine, shown: Sequence[Paper], about: Sequence[Post]) -> None:
             assert digests.freeze(conn, cadence, day, *window, MADE, MADE, ranked)
 
 
+DOUBTED = replace(
+    a_paper(99),
+    title="Lanterns, Counted Twice",
+    authors=("Ines Vela",),
+    abstract="Of lanterns that were counted twice.",
+    categories=("cs.IR",),
+)
+
+
+def a_doubted_paper(engine: Engine) -> None:
+    """Store a paper no digest had, and posts of all kinds that one has to be careful with.
+
+    On X a bot, a post about other papers too, one not seen lately, one whose counts jumped
+    and one with retweets and no favorites; a total of an archive that cannot be true.
+    """
+
+    def post(name: str, *counts: int, ago: timedelta = timedelta(), **more: Any) -> Post:
+        at = MADE - ago
+        said = {"text": f"On lanterns, says {name}.", "url": f"https://x.com/{name}/status/1"}
+        fields = {"papers": (DOUBTED.key,), "posted_at": MADE - timedelta(days=3), **said, **more}
+        return Post("x", name, author=name, reading=Reading(at, *counts), **fields)
+
+    both = (DOUBTED.key, a_paper(21).key, a_paper(22).key)
+    long_ago = timedelta(days=2)
+    total = Post("hotpapers", "99", (DOUBTED.key,), "daily-arxiv", "", MADE, listed_on=FRIDAY)
+    found = [
+        post("lantern_bot", 30, 60, automated=True),
+        post("both_sides", 10, 40, papers=both),
+        post("unseen", 1, 5, ago=long_ago),
+        post("jumper", 2, 9, ago=long_ago),
+        post("jumper", 40_000, 90_000),
+        post("echo", 900, 0),
+        replace(total, reading=Reading(MADE, 930, 20), flag=impossible_total(930, 20)),
+    ]
+    with engine.begin() as conn:
+        papers.upsert(conn, [DOUBTED], MADE)
+        posts.upsert(conn, found)
+
+
 def fill_with_owls(engine: Engine, number: int = 22) -> None:
-    """Store so many papers, with posts, in digests."""
+    """Store so many papers, with posts, in digests, and one of which much is doubtful."""
     shown = [a_paper(one) for one in range(1, number + 1)]
     about = [
         post
@@ -97,3 +139,4 @@ def fill_with_owls(engine: Engine, number: int = 22) -> None:
         )
     ]
     fill(engine, shown, about)
+    a_doubted_paper(engine)

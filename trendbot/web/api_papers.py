@@ -1,5 +1,6 @@
 """What programs are told about papers: each of them, and those that are found."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
@@ -53,7 +54,7 @@ def get_paper(
         found = archive.find_paper(conn, id)
         if found is None:
             raise HTTPException(404, "this paper is not known here")
-        return publish.json_answer(_paper_document(conn, *found, app.settings.site))
+        return publish.json_answer(_paper_document(conn, *found, app.settings.site, app.now()))
 
 
 @router.get(
@@ -112,7 +113,9 @@ def _paper_line(paper: Paper, site: Site) -> dict[str, Any]:
     }
 
 
-def _paper_document(conn: Connection, paper_id: int, paper: Paper, site: Site) -> dict[str, Any]:
+def _paper_document(
+    conn: Connection, paper_id: int, paper: Paper, site: Site, now: datetime
+) -> dict[str, Any]:
     points = {
         signal: [
             {
@@ -130,13 +133,12 @@ def _paper_document(conn: Connection, paper_id: int, paper: Paper, site: Site) -
         **_paper_line(paper, site),
         "comments": paper.comments,
         "counts": {
-            signal: {name: found[-1][name] for name in ("posts", "retweets", "favorites")}
-            for signal, found in points.items()
-            if found
+            signal: reports.tally_document(tally)
+            for signal, tally in sorted(history.standing(conn, paper_id).items())
         },
         "history": points,
         "digests": [_appearance(one, site) for one in archive.appearances(conn, paper_id)],
-        "posts": [reports.post_document(post) for post in newest[: -MOST_POSTS - 1 : -1]],
+        "posts": [reports.post_document(post, now) for post in newest[: -MOST_POSTS - 1 : -1]],
     }
 
 

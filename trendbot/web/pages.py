@@ -1,7 +1,8 @@
 """For readers: digests, the archive, papers, categories. Search: `search_page.py`."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 
 from trendbot import categories, chart, months, pagewords, wording
 from trendbot.app import App
-from trendbot.model import Cadence, Digest, Filed, Paper, Segment
+from trendbot.model import Cadence, Digest, Filed, Paper, Point, Post, Segment, Tally
 from trendbot.pagewords import Room
 from trendbot.store import archive, digests, history, posts
 from trendbot.web import search_page
@@ -100,30 +101,25 @@ def paper(app: AppDep, name: str) -> Response:
         if found is None:
             raise HTTPException(404, "No paper of this name was collected here.")
         paper_id, known = found
+        standing = pagewords.leading(history.standing(conn, paper_id))
         counted = history.counts(conn, paper_id)
         stood = archive.appearances(conn, paper_id)
         posted = posts.of_paper(conn, paper_id, None)
-    now = pagewords.standing(counted)
     said: dict[str, Any] = {
         "title": wording.outside(known.title)[: wording.LONGEST_TITLE] or known.key,
         "description": pagewords.summary(known),
         "path": pagewords.paper_path(known.key),
         "appearances": stood[:MOST_APPEARANCES],
         "more_appearances": max(len(stood) - MOST_APPEARANCES, 0),
-        "counts": wording.counts(
-            sum(tally.retweets for tally in now.values()),
-            sum(tally.favorites for tally in now.values()),
-        ),
-        "counted_at": max((counted[name][-1].at for name in now), default=None),
-        "signals": [pagewords.course(name, counted[name]) for name in now][: wording.MOST_SIGNALS],
         "chart_box": (chart.WIDTH, chart.HEIGHT, chart.LEFT, chart.RIGHT, chart.BOTTOM),
+        "as_printed": _as_printed(app, posted),
+        **_counts(standing, counted, posted),
     }
 
     def show(room: Room) -> HTMLResponse:
-        quotations, more = pagewords.quoted(posted, min(room.in_full, MOST_QUOTED))
+        quoted = pagewords.quoted(posted, app.now(), min(room.in_full, MOST_QUOTED))
         about = _about(known, most_authors=room.in_full)
-        quotes: dict[str, Any] = {"quotations": quotations, "more_posts": more}
-        return page("paper.html", app=app, public=True, **said, **about, **quotes)
+        return page("paper.html", app=app, public=True, **said, **about, quoted=quoted)
 
     return _fitting(show)
 
@@ -254,6 +250,34 @@ def _about(paper: Paper, most_authors: int) -> dict[str, Any]:
         "topics": pagewords.topics(paper.categories),
         "links": wording.links(paper.links),
     }
+
+
+def _counts(
+    standing: Mapping[str, Tally],
+    counted: Mapping[str, Sequence[Point]],
+    posted: Sequence[Post],
+) -> dict[str, Any]:
+    """What the signals count of a paper: all that can be true together, and each by itself."""
+    believed = [tally for tally in standing.values() if not tally.flag]
+    untrue = Counter(post.signal for post in posted if post.flag and post.reading is None)
+    return {
+        "counts": len(believed) > 1
+        and wording.counts(
+            sum(tally.retweets for tally in believed), sum(tally.favorites for tally in believed)
+        ),
+        "counted_at": max(filter(None, (tally.measured_at for tally in believed)), default=None),
+        "signals": [
+            pagewords.course(name, tally, counted.get(name, ()), untrue[name])
+            for name, tally in list(standing.items())[: wording.MOST_SIGNALS]
+        ],
+    }
+
+
+def _as_printed(app: App, posted: Sequence[Post]) -> set[str]:
+    """The names of the signals whose totals rank whether or not they can be true."""
+    if app.settings.counting.archives == "checked":
+        return set()
+    return {wording.signal_name(post.signal) for post in posted if post.listed_on}
 
 
 def _date(written: str) -> date | None:

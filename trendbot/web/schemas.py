@@ -83,13 +83,24 @@ class ReadingAnswer(Model):
 
 
 class PostAnswer(Model):
-    """A post that links to a paper; no reading means that its counts are not known."""
+    """A post that links to a paper; no reading means that no counts of it can be believed.
+
+    Author and url are told only while the post was seen there within the last day, else "".
+    `label` is what the account gave itself away as: "automated", "titles" for one that repeats
+    titles, or "". A `shared` post links to other papers too: `papers` are those known here.
+    `flag` says why its newest counts cannot be true.
+    """
 
     signal: str
     id: str
     author: str
     url: str
     posted_at: datetime
+    seen_at: datetime | None
+    label: str
+    papers: list[str]
+    shared: bool
+    flag: str
     reading: ReadingAnswer | None
 
 
