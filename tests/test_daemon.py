@@ -48,6 +48,7 @@ class World:
                 )
 
     def measure(self, papers: Iterable[Paper], since: datetime) -> Iterable[Post]:
+        self.measured += 1
         if self.fails:
             raise SignalError("nobody answers")
         for paper in papers:
@@ -122,19 +123,55 @@ def test_the_digest_is_made_at_its_hour_and_mailed_once(app: App, clock: Clock) 
     assert mails(app) == 2
 
 
-def test_sources_are_asked_every_hour_not_every_minute(
+def hours(app: App, clock: Clock, count: int) -> None:
+    """Let the daemon look every half hour."""
+    for _ in range(2 * count):
+        clock.now += timedelta(minutes=30)
+        daemon.work(app)
+
+
+def test_sources_are_asked_once_for_each_listing(app: App, clock: Clock, world: World) -> None:
+    clock.now = clock.now.replace(hour=9, minute=0)
+    daemon.work(app)
+    asked = world.asked
+    hours(app, clock, 16)  # until 20:00 in New York, and a Friday
+    assert world.asked == asked
+    hours(app, clock, 48 + 5)
+    assert clock.now == datetime(2026, 11, 23, 6, tzinfo=UTC)
+    assert world.asked == asked + 1  # for Monday
+
+
+def test_sources_that_fail_are_asked_every_hour_not_every_minute(
     app: App, clock: Clock, world: World
 ) -> None:
-    clock.now = clock.now.replace(hour=9)
+    clock.now = clock.now.replace(day=19, hour=7)
+    daemon.work(app)  # makes the digest of Wednesday
+    clock.now = clock.now.replace(day=20, hour=1, minute=30)
+    world.fails = True
     daemon.work(app)
     asked = world.asked
     for _ in range(59):
         clock.now += timedelta(minutes=1)
         daemon.work(app)
     assert world.asked == asked
-    clock.now += timedelta(minutes=2)
+    clock.now += timedelta(minutes=1)
     daemon.work(app)
     assert world.asked == asked + 1
+
+
+def test_signals_are_asked_by_their_own_pause_and_for_each_digest(
+    app: App, clock: Clock, world: World
+) -> None:
+    clock.now = clock.now.replace(hour=7)
+    daemon.work(app)  # makes the digest of Thursday
+    measured = world.measured
+    hours(app, clock, 23)
+    assert world.measured == measured + 3
+    hours(app, clock, 1)  # the next digest is due, six hours after the last look
+    assert world.measured == measured + 4
+    world.fails = True
+    hours(app, clock, 10)
+    assert world.measured == measured + 4 + 5  # from the sixth hour on, each hour
 
 
 def test_after_downtime_missed_days_are_made_and_only_the_newest_is_mailed(

@@ -106,15 +106,17 @@ def _days_to_ask(
 ) -> tuple[date, date] | None:
     """The days to ask a source for: the first not known until today, or None.
 
-    Behind what it told already only weekdays without a single paper of it are worth asking
-    for, none before its reach: nothing is announced on others.
+    Up to the day it told of last only weekdays without a single paper of it are worth asking
+    for, none before its reach: nothing is announced on others, and nothing after a listing.
     """
     told = runs.covered_until(conn, "source", name)
+    while told is not None and until > told and until.weekday() >= SATURDAY:
+        until -= timedelta(days=1)
     first = max(since, today - timedelta(days=REACH_DAYS))
     there = papers.days(conn, name, first, until)
     window = (first + timedelta(days=n) for n in range((until - first).days + 1))
     empty = [day for day in window if day.weekday() < SATURDAY and day not in there]
-    if told is not None and until < told:
+    if told is not None and (until < told or (until == told and until not in empty)):
         return (empty[0], empty[-1]) if empty else None
     known = max(told or until, today - timedelta(days=REACH_DAYS))
     return min([known, *empty[:1]]), today

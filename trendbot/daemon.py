@@ -36,7 +36,6 @@ POST_EVERY = 30.0  # seconds
 RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
 UNCONFIRMED_FOR = timedelta(days=30)
-FRESH = timedelta(minutes=30)  # counts of a digest may be as old
 UNSEEN_FOR = timedelta(days=1)  # posts nobody saw for so long may be gone
 TOLD = ("ok", "quiet")
 LISTEN_EVERY = 0.2  # seconds, for a signal
@@ -92,8 +91,9 @@ def serve(app: App) -> None:
 def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
     """Do what is due: ask the sources, make digests, send mails."""
     tidy(app)
-    collect_if_due(app, stop)
+    collect_if_due(app)
     make_due(app, stop)
+    look_if_due(app, stop)
     plan_due(app)
     deliver_due(app, stop)
 
@@ -160,57 +160,53 @@ def deliver_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
             deliver.drain(app.dispatch(stop, watch))
 
 
-def collect_if_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
-    """Ask the sources that can have news, and the signals that were not asked for a while.
-
-    None that this or another daemon began to ask within `collect_every`, and no signal within
-    its own `every` after it answered.
-    """
-    now, pause = app.now(), app.settings.schedule.collect_every
+def collect_if_due(app: App) -> None:
+    """Ask the sources that can have news, if nobody began to within `collect_every`."""
+    now = app.now()
     with app.engine.connect() as conn:
-        asked_sources = {run.name: run for run in runs.last_of_each(conn, "source")}
-        asked_signals = {run.name: run for run in runs.last_of_each(conn, "signal")}
+        asked = {run.name: run for run in runs.last_of_each(conn, "source")}
         newest = {name: papers.newest(conn, name) for name in app.sources}
     for name, source in app.sources.items():
-        last = asked_sources.get(name)
-        failed = last is not None and last.outcome not in TOLD
-        asked_at = None if failed or last is None else last.started_at
-        if _rested(last, pause, now) and due.worth_asking(newest[name], asked_at, now):
+        last = asked.get(name)
+        asked_at = last.started_at if last is not None and last.outcome in TOLD else None
+        rested = _rested(last, app.settings.schedule.collect_every, now)
+        if rested and due.worth_asking(newest[name], asked_at, now):
             collect_papers(app.engine, name, source, now.date(), now.date(), app.now)
-    for name, network in app.signals.items():
-        last = asked_signals.get(name)
-        told = last is not None and last.outcome in (*TOLD, "stopped")
-        if not stop() and _rested(last, network.every if told else pause, now):
-            collect_posts(app.engine, name, network, now.date(), app.now, app.settings.counting)
-
-
-def _rested(last: Run | None, pause: timedelta, now: datetime) -> bool:
-    return last is None or last.started_at + pause <= now
 
 
 def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
-    """Make the digests that are due and missing, after one look at sources and signals.
-
-    Signals that answered just now are not asked again: X's answers cost money.
-    """
+    """Make the digests that are due and missing, after one look at sources and signals."""
     missing = [(cadence, day) for cadence in Cadence for day in _missing(app, cadence)]
     if not missing or stop():
         return
     windows = [pipeline.days_of(app, cadence, day) for cadence, day in missing]
     since, until = min(first for first, _ in windows), max(last for _, last in windows)
-    with app.engine.connect() as conn:
-        stale = [
-            name
-            for name in app.signals
-            if not runs.answered(conn, "signal", name, app.now() - FRESH)
-        ]
-    signals = {name: app.signals[name] for name in stale}
-    collect(app.engine, app.sources, signals, since, until, app.now, app.settings.counting)
+    collect(app.engine, app.sources, app.signals, since, until, app.now, app.settings.counting)
     for cadence, day in missing:
         if stop():
             return
         made = pipeline.make_digest(app, cadence, day)
         log.info("%s digest of %s: %s %s", cadence, day, made.ending, made.reason)
+
+
+def look_if_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
+    """Ask the signals whose pause is over: `every`, or `collect_every` after a failure.
+
+    For a digest all of them are asked, so this comes after it.
+    """
+    now = app.now()
+    with app.engine.connect() as conn:
+        asked = {run.name: run for run in runs.last_of_each(conn, "signal")}
+    for name, network in app.signals.items():
+        last = asked.get(name)
+        told = last is not None and last.outcome in (*TOLD, "stopped")
+        pause = network.every if told else app.settings.schedule.collect_every
+        if not stop() and _rested(last, pause, now):
+            collect_posts(app.engine, name, network, now.date(), app.now, app.settings.counting)
+
+
+def _rested(last: Run | None, pause: timedelta, now: datetime) -> bool:
+    return last is None or last.started_at + pause <= now
 
 
 def plan_due(app: App) -> None:
