@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from alembic import op
+from trendbot.honesty import impossible_total
 
 revision = "0006"
 down_revision = "0005"
@@ -47,6 +48,51 @@ def upgrade() -> None:
     )
     op.execute("UPDATE digest_papers SET merit = score")
     create_tables()
+    for statement in BELIEVED, SHARED, DUE, SUMS:
+        op.execute(statement)
+    flag_totals(op.get_bind())
+
+
+# All readings that are there are believed, and each post has its own vote, until a look finds
+# it again: an upgrade changes no ranking.
+BELIEVED = """
+UPDATE posts SET measured_at = newest.taken_at, seen_at = newest.taken_at,
+    retweets = newest.retweets, favorites = newest.favorites, replies = newest.replies
+FROM (
+    SELECT readings.*, row_number() OVER (PARTITION BY post_id ORDER BY taken_at DESC) AS place
+    FROM readings
+) AS newest
+WHERE newest.post_id = posts.id AND newest.place = 1
+"""
+SHARED = """
+UPDATE posts SET shared = TRUE
+WHERE id IN (SELECT post_id FROM post_papers GROUP BY post_id HAVING count(*) > 1)
+"""
+# What was seen too long ago is given up when looks are planned.
+DUE = "UPDATE posts SET look_at = seen_at WHERE listed_on IS NULL"
+SUMS = """
+INSERT INTO tallies (paper_id, signal, posts, retweets, favorites, growth, measured_at, left_out,
+    flag)
+SELECT post_papers.paper_id, posts.signal, count(*), sum(posts.retweets), sum(posts.favorites), 0,
+    max(posts.measured_at), 0, ''
+FROM post_papers JOIN posts ON posts.id = post_papers.post_id
+WHERE posts.listed_on IS NULL AND posts.measured_at IS NOT NULL
+GROUP BY post_papers.paper_id, posts.signal
+"""
+
+
+def flag_totals(connection: sa.Connection) -> None:
+    """Say which totals of archives cannot be true, as an import does now."""
+    printed = connection.execute(
+        sa.text("SELECT id, retweets, favorites FROM posts WHERE listed_on IS NOT NULL")
+    )
+    flagged = [
+        {"id": row.id, "flag": flag}
+        for row in printed
+        if (flag := impossible_total(row.retweets, row.favorites))
+    ]
+    if flagged:
+        connection.execute(sa.text("UPDATE posts SET flag = :flag WHERE id = :id"), flagged)
 
 
 def add(table: str, *columns: sa.Column[object]) -> None:

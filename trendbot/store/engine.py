@@ -97,11 +97,12 @@ class _SQLiteEngine(Engine):
         self._queue = Queue()
 
     @contextmanager
-    def begin(self, lightly: bool = False) -> Iterator[Connection]:
+    def begin(self, lightly: bool = False, anew: bool = False) -> Iterator[Connection]:
         with (
             self._queue.turn(BUSY_SECONDS),
             self.connect() as conn,
             _unsynced(conn) if lightly else nullcontext(),
+            _unchecked(conn) if anew else nullcontext(),
             conn.execution_options(trendbot_writes=True).begin(),
         ):
             yield conn
@@ -129,6 +130,22 @@ def _unsynced(conn: Connection) -> Iterator[None]:
         yield
     finally:
         dbapi.execute("PRAGMA synchronous=FULL")
+
+
+@contextmanager
+def _unchecked(conn: Connection) -> Iterator[None]:
+    """Until the end references are not checked, so that tables can be made anew.
+
+    A migration that changes a column copies the table and drops the old one, and what refers
+    to its rows would go with them (https://sqlite.org/lang_altertable.html section 7).
+    """
+    dbapi = conn.connection.driver_connection
+    assert isinstance(dbapi, sqlite3.Connection)  # noqa: S101  # for mypy
+    dbapi.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        dbapi.execute("PRAGMA foreign_keys=ON")
 
 
 def connect(url: str, home: Path) -> Engine:
@@ -186,7 +203,8 @@ def upgrade(engine: Engine) -> None:
     # Alembic takes a moment to import, and hardly ever has something to do.
     from alembic import command, script
 
-    with engine.begin() as conn:
+    anew = {"anew": True} if isinstance(engine, _SQLiteEngine) else {}
+    with engine.begin(**anew) as conn:
         if conn.dialect.name == "postgresql":
             conn.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
         config = alembic_config(conn)
