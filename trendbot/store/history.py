@@ -10,7 +10,7 @@ from trendbot import honesty
 from trendbot.model import Point, Tally
 from trendbot.settings import Counting
 from trendbot.store.schema import accounts, post_papers, posts, readings, tallies
-from trendbot.store.tallies import AS_USUAL
+from trendbot.store.tallies import AS_USUAL, together
 
 _Read = Row[*tuple[Any, ...]]
 
@@ -37,9 +37,10 @@ def standing(conn: Connection, paper_id: int) -> dict[str, Tally]:
         .where(posts.c.measured_at.is_not(None))
         .order_by(posts.c.listed_on, posts.c.external_id)
     )
-    for row in conn.execute(totals):
-        counted = (row.retweets, row.favorites, 0.0, row.measured_at)
-        found[row.signal] = Tally(1, *counted, flag=row.flag)
+    last = {row.signal: row for row in conn.execute(totals)}
+    for signal, row in last.items():
+        total = Tally(1, row.retweets, row.favorites, 0.0, row.measured_at, flag=row.flag)
+        found[signal] = together(found.get(signal), total)
     return found
 
 
@@ -74,8 +75,8 @@ def _course(rows: Iterable[_Read], counting: Counting) -> list[Point]:
     best: dict[str, _Read] = {}
     points = []
     retweets = favorites = 0
-    for at, together in groupby(rows, key=lambda row: row.taken_at):
-        for row in together:
+    for at, group in groupby(rows, key=lambda row: row.taken_at):
+        for row in group:
             is_bot = bool(row.label) or row.account in bots
             if is_bot and counting.bots == "leave out":
                 continue

@@ -88,7 +88,7 @@ def candidates(
         signals = found.setdefault(row.paper_id, {})
         flag = row.flag if checked else ""
         total = Tally(1, row.retweets, row.favorites, 0.0, row.measured_at, 0, flag)
-        signals[row.signal] = _together(signals.get(row.signal), total)
+        signals[row.signal] = together(signals.get(row.signal), total)
     listed = conn.execute(
         select(papers.c.id, papers.c.source, papers.c.external_id, paper_categories.c.category)
         .join(window, window.c.id == papers.c.id)
@@ -257,8 +257,8 @@ def _row(sums: Mapping[Any, Any]) -> dict[str, Any]:
     return row
 
 
-def _together(own: Tally | None, total: Tally) -> Tally:
-    """A signal's tally and the total an archive printed of the same signal."""
+def together(own: Tally | None, total: Tally) -> Tally:
+    """A signal's tally, and with it the total an archive printed of the same signal."""
     if own is None:
         return total
     if total.flag:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from trendbot import categories, feed_forms, reports, search_words
 from trendbot.model import Paper
-from trendbot.settings import Site
+from trendbot.settings import Settings, Site
 from trendbot.store import archive, history, posts, search
 from trendbot.store.archive import Appearance
 from trendbot.web import publish
@@ -54,7 +54,7 @@ def get_paper(
         found = archive.find_paper(conn, id)
         if found is None:
             raise HTTPException(404, "this paper is not known here")
-        return publish.json_answer(_paper_document(conn, *found, app.settings.site, app.now()))
+        return publish.json_answer(_paper_document(conn, *found, app.settings, app.now()))
 
 
 @router.get(
@@ -114,8 +114,9 @@ def _paper_line(paper: Paper, site: Site) -> dict[str, Any]:
 
 
 def _paper_document(
-    conn: Connection, paper_id: int, paper: Paper, site: Site, now: datetime
+    conn: Connection, paper_id: int, paper: Paper, settings: Settings, now: datetime
 ) -> dict[str, Any]:
+    site = settings.site
     points = {
         signal: [
             {
@@ -126,7 +127,7 @@ def _paper_document(
             }
             for point in found
         ]
-        for signal, found in history.counts(conn, paper_id).items()
+        for signal, found in history.counts(conn, paper_id, settings.counting).items()
     }
     newest = sorted(posts.of_paper(conn, paper_id, None), key=lambda post: post.posted_at)
     return {

@@ -102,7 +102,7 @@ def paper(app: AppDep, name: str) -> Response:
             raise HTTPException(404, "No paper of this name was collected here.")
         paper_id, known = found
         standing = pagewords.leading(history.standing(conn, paper_id))
-        counted = history.counts(conn, paper_id)
+        counted = history.counts(conn, paper_id, app.settings.counting)
         stood = archive.appearances(conn, paper_id)
         posted = posts.of_paper(conn, paper_id, None)
     said: dict[str, Any] = {

@@ -64,7 +64,8 @@ class TallyAnswer(CountsAnswer):
     """What one signal adds to a paper, counted at `measured_at`, null where that is not known.
 
     `growth` is retweets and favorites a day, lately. `left_out` posts are not in the counts.
-    With a `flag`, which says why, the counts cannot be true and are in no sum.
+    With a `flag`, which says why, the counts cannot be true and are in no sum; what archives
+    printed may rank all the same, as the settings say.
     """
 
     growth: float
