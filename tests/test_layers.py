@@ -54,6 +54,7 @@ LAYERS = (
     ("doorway", "press", "progress", "settle", "telemetry", "vitals"),
     ("collect", "deliver", "lists", "notices", "subscribe"),
     ("app",),
+    ("contest",),
     ("pipeline",),
     (
         *(
@@ -145,7 +146,7 @@ def test_adapters_never_import_a_sibling(folder: str, adapters: set[str]) -> Non
 
 def test_only_the_wiring_and_above_see_app() -> None:
     seeing = {area(module_of(file)) for file in FILES if "trendbot.app" in imports(file)}
-    assert seeing <= {"pipeline", *LAYERS[-1]}
+    assert seeing <= {"contest", "pipeline", *LAYERS[-1]}
 
 
 def test_asyncio_lives_in_smtp_and_jobs_alone() -> None:

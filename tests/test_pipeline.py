@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from tests.test_collect import Signal, Source, paper
-from trendbot import pipeline
+from trendbot import contest, pipeline
 from trendbot.app import App
 from trendbot.collect import collect
 from trendbot.errors import SignalError, SignalStopped, SourceError
@@ -76,7 +76,7 @@ def test_size_cuts_the_digest_and_not_the_ranking(app: App) -> None:
     store(app, *((paper(n), n) for n in range(1, 6)))
     assert len(ids(pipeline.make_digest(app, Cadence.DAILY, FRIDAY))) == 2
     with app.engine.connect() as conn:
-        assert len(pipeline.ranking(app, conn, Cadence.DAILY, FRIDAY).standings) == 5
+        assert len(contest.ranking(app, conn, Cadence.DAILY, FRIDAY).standings) == 5
 
 
 def again_on(app: App, day: date, counts: int) -> pipeline.Made:
@@ -183,7 +183,7 @@ def test_nobody_rises_late_after_a_week(app: App, thursday: date) -> None:
 
 def test_a_day_without_papers_has_no_digest_of_late_risers(app: App, thursday: date) -> None:
     pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
-    rise(app, 4, 400)
+    rise(app, 4, 400, NOW + timedelta(hours=1))
     app.now = lambda: NOW + timedelta(days=1)
     made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY + timedelta(days=1))
     assert made.digest is None
@@ -216,7 +216,7 @@ def test_the_order_is_what_the_settings_say_for_the_cadence(app: App) -> None:
     assert (daily.by, weekly.by) == (By.FIELD, By.RISING)
     assert [entry.merit for entry in daily.papers] == [0.75, 0.25]
     with app.engine.connect() as conn:
-        told = pipeline.ranking(app, conn, Cadence.DAILY, FRIDAY, By.TOTAL)
+        told = contest.ranking(app, conn, Cadence.DAILY, FRIDAY, By.TOTAL)
     assert (told.by, told.standings[0].merit) == (By.TOTAL, 50)
 
 

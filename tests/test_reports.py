@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy import Engine
 
-from trendbot import deliver, pipeline, reports
+from trendbot import contest, deliver, pipeline, reports
 from trendbot.app import App
 from trendbot.model import Cadence, DeliveryState, Digest, Paper, Post, Reading, Status
 from trendbot.settings import Ranking, Settings
@@ -59,10 +59,10 @@ def post(
     return Post(signal, number, (paper.key,), "ada", url, now, said, reading)
 
 
-def ranking_of(app: App) -> tuple[pipeline.Ranked, list[Any]]:
+def ranking_of(app: App) -> tuple[contest.Ranked, list[Any]]:
     with app.engine.connect() as conn:
-        ranked = pipeline.ranking(app, conn, Cadence.DAILY, DAY)
-        return ranked, [entry for _, entry in pipeline.with_papers(conn, ranked, ranked.standings)]
+        ranked = contest.ranking(app, conn, Cadence.DAILY, DAY)
+        return ranked, [entry for _, entry in contest.with_papers(conn, ranked, ranked.standings)]
 
 
 @pytest.mark.usefixtures("known")

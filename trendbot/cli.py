@@ -155,13 +155,13 @@ def collect(config: Path | None, day: date | None) -> None:
 @click.pass_obj
 def rank(config: Path | None, day: date, cadence: str, by: str | None, as_json: bool) -> None:
     """Rank what is stored, as of now; stores nothing."""
-    from trendbot import pipeline, reports
+    from trendbot import contest, reports
     from trendbot.model import By, Cadence
 
     app = open_app(config)
     with app.engine.connect() as conn:
-        ranked = pipeline.ranking(app, conn, Cadence(cadence), day, By(by) if by else None)
-        entries = [entry for _, entry in pipeline.with_papers(conn, ranked, ranked.standings)]
+        ranked = contest.ranking(app, conn, Cadence(cadence), day, By(by) if by else None)
+        entries = [entry for _, entry in contest.with_papers(conn, ranked, ranked.standings)]
     if as_json:
         print_json(reports.ranking_document(ranked, entries))
     else:
@@ -237,9 +237,11 @@ for command in (import_group, subscribers, unsubscribe, worker):
 def status(config: Path | None, as_json: bool) -> None:
     """Say how sources, signals and deliveries stand."""
     from trendbot.reports import show_status, status_document
+    from trendbot.store.health import standing
 
-    with open_app(config).engine.connect() as conn:
-        document = status_document(conn)
+    app = open_app(config)
+    with app.engine.connect() as conn:
+        document = status_document(conn, standing(conn, app.asked, app.now()))
     if as_json:
         print_json(document)
     else:

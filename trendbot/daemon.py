@@ -18,7 +18,7 @@ from types import FrameType
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
-from trendbot import deliver, due, jobs, notices, pipeline
+from trendbot import contest, deliver, due, jobs, notices, pipeline
 from trendbot.app import App
 from trendbot.collect import collect, collect_papers, collect_posts
 from trendbot.doorway import Doorway
@@ -179,7 +179,7 @@ def make_due(app: App, stop: Callable[[], bool] = deliver.never) -> None:
     missing = [(cadence, day) for cadence in Cadence for day in _missing(app, cadence)]
     if not missing or stop():
         return
-    windows = [pipeline.days_of(app, cadence, day) for cadence, day in missing]
+    windows = [contest.days_of(app, cadence, day) for cadence, day in missing]
     since, until = min(first for first, _ in windows), max(last for _, last in windows)
     collect(app.engine, app.sources, app.signals, since, until, app.now, app.settings.counting)
     for cadence, day in missing:

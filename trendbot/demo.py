@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from trendbot import pipeline, reports, subscribe, tastes
+from trendbot import contest, pipeline, reports, subscribe, tastes
 from trendbot.app import build
 from trendbot.collect import collect
 from trendbot.errors import TrendbotError
@@ -53,8 +53,8 @@ def run_demo(home: Path, console: Console) -> None:
     collect(app.engine, app.sources, app.signals, first_day(), last_day(), app.now)
     made = pipeline.run(app, Cadence.DAILY, last_day())
     with app.engine.connect() as conn:
-        ranked = pipeline.ranking(app, conn, Cadence.DAILY, last_day())
-        entries = [entry for _, entry in pipeline.with_papers(conn, ranked, ranked.standings)]
+        ranked = contest.ranking(app, conn, Cadence.DAILY, last_day())
+        entries = [entry for _, entry in contest.with_papers(conn, ranked, ranked.standings)]
     reports.show_ranking(console, ranked, entries[:TOP], app.settings.ranking.size)
     _tell(home, config, made, before, console)
 

@@ -13,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
-from trendbot import pagewords
+from trendbot import pagewords, status
 from trendbot.archive_check import CheckedDay
 from trendbot.collect import Imported
+from trendbot.contest import Ranked
 from trendbot.model import By, Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber, Tally
-from trendbot.pipeline import Ranked
 from trendbot.store import books, papers, posts, runs
 from trendbot.store.books import Books
-from trendbot.store.runs import Run
+from trendbot.store.health import Standing
 from trendbot.tex import readable
 from trendbot.text import clean
 from trendbot.wording import counts, many
@@ -174,27 +174,13 @@ def books_document(of: Books) -> dict[str, Any]:
     }
 
 
-def run_document(run: Run) -> dict[str, Any]:
-    """The last look at a source or signal as JSON."""
-    return {
-        "name": run.name,
-        "outcome": run.outcome,
-        "items": run.items,
-        "since": run.since.isoformat(),
-        "until": run.until.isoformat(),
-        "started_at": run.started_at.isoformat(),
-        "finished_at": run.finished_at and run.finished_at.isoformat(),
-        "message": run.message,
-    }
-
-
-def status_document(conn: Connection) -> dict[str, Any]:
+def status_document(conn: Connection, standing: Standing) -> dict[str, Any]:
     """How everything stands as JSON."""
     return {
         "digests": [books_document(of) for of in books.of_digests(conn)],
-        "sources": [run_document(run) for run in runs.last_of_each(conn, "source")],
-        "signals": [run_document(run) for run in runs.last_of_each(conn, "signal")],
-        "last_digest_runs": [run_document(run) for run in runs.last_of_each(conn, "digest")],
+        "sources": status.asked_documents(conn, "source", standing),
+        "signals": status.asked_documents(conn, "signal", standing),
+        "last_digest_runs": [status.run_document(run) for run in runs.last_of_each(conn, "digest")],
     }
 
 
@@ -294,8 +280,11 @@ def show_ranking(
 def show_status(console: Console, document: Mapping[str, Any]) -> None:
     """Print the status document as tables."""
     console.print(_books_table(document["digests"]))
-    for title in ("sources", "signals", "last_digest_runs"):
-        console.print(_runs_table(title.replace("_", " "), document[title]))
+    for kind in ("sources", "signals"):
+        console.print(status.table(kind, document[kind]))
+        for line in status.closed_lines(document[kind]):
+            console.print(Text(line))
+    console.print(_runs_table("last digest runs", document["last_digest_runs"]))
     for row in document["digests"]:
         if row["stopped"]:
             reason = f"{row['cadence']} {row['date']}: sending stopped: {row['stopped']}"
