@@ -183,11 +183,19 @@ def test_an_answer_that_leaves_out_is_no_goodbye(build: Build, upstream: Upstrea
 def test_look_ups_come_a_hundred_at_a_time_and_have_an_end(
     build: Build, upstream: Upstream
 ) -> None:
-    due = tuple(str(47000000 + n) for n in range(400))
-    found = measured(build(due=due), upstream)
-    assert [item.id for item in found if isinstance(item, Gone)] == list(due[:300])
+    there = [story(100 + n, "https://arxiv.org/abs/2611.10001", 999) for n in range(400)]
+    upstream.world.posts += there
+    found = measured(build(due=tuple(one.id for one in there)), upstream)
+    assert [item.id for item in found[2:]] == [one.id for one in there[:300]]
     asked = [request.query["tags"].count("story_") for request in upstream.requests[1:]]
     assert asked == [100, 100, 100]
+
+
+def test_that_all_are_gone_at_once_is_not_believed(build: Build, upstream: Upstream) -> None:
+    nine = tuple(str(47000000 + n) for n in range(9))
+    assert [type(item) for item in measured(build(due=nine), upstream)[2:]] == [Gone] * 9
+    with pytest.raises(SignalError, match="none of 10 known stories is there"):
+        measured(build(due=(*nine, "46999999")), upstream)
 
 
 @pytest.mark.parametrize(

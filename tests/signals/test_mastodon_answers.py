@@ -137,6 +137,16 @@ def test_any_status_is_a_post_none_or_an_error(bent: dict[str, Any]) -> None:
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    "odd", ["<a " * 20_000, "<!--" * 20_000, "<b>" * 20_000, "<![\0", "<?xml?>", "<![n", "&#xD800;"]
+)
+def test_broken_html_is_no_trouble(odd: str) -> None:
+    assert post_of(content=odd) is None
+    post = post_of(content=f"{LINK}{odd}")
+    assert post
+    assert post.papers == ("arxiv:2611.10001",)
+
+
 @given(st.text(max_size=200))
 def test_any_content_is_text(content: str) -> None:
     post = post_of(content=f"{content}<p>{LINK}")

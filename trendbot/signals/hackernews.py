@@ -32,6 +32,7 @@ LARGEST_PAGE = 1000
 MAX_REQUESTS = 20  # some 20 to 40 stories a day have an address at arXiv
 MAX_LOOKS = 300
 LOOKS_AT_ONCE = 100
+SURELY_THERE = 10  # so many stories are not all deleted between two looks
 MAX_TITLE = 300
 _AUTHOR = re.compile(r"[A-Za-z0-9_-]{1,50}")
 
@@ -112,6 +113,8 @@ class HackerNews:
         if len(reply["hits"]) < reply["nbHits"]:
             raise SignalError("Hacker News: left out some of the stories that were looked up")
         found = {story["objectID"]: story for story in reply["hits"]}
+        if not found and len(ids) >= SURELY_THERE:
+            raise SignalError(f"Hacker News: none of {len(ids)} known stories is there; unlikely")
         for id in ids:
             post = to_post(found[id], self._context.now()) if id in found else None
             yield post or Gone(NAME, id)

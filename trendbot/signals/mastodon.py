@@ -251,8 +251,11 @@ class Server:
                 headers=self._headers,
             )
         except SignalError as error:
-            if isinstance(error.__cause__, Failure) and error.__cause__.status in (404, 410):
+            status = error.__cause__.status if isinstance(error.__cause__, Failure) else 0
+            if status in (404, 410):
                 return None
+            if status in (401, 403):
+                raise SignalError(f"{error}; check its token in signals.mastodon.tokens") from error
             raise
         self._heed(page)
         try:

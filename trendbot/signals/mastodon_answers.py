@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import nh3
 from bs4 import BeautifulSoup
 
 from trendbot.answers import count, moment, table, tables
@@ -112,7 +113,7 @@ def to_post(status: Status, domain: str, taken_at: datetime) -> Post | None:
         return None
     if not isinstance(content, str):
         raise SignalError(f"{where}: content is missing")
-    soup = BeautifulSoup(content[:MAX_CONTENT], "html.parser")
+    soup = _read(content)
     papers = papers_of(_addresses(soup, table(status.get("card"), where, "card")))
     if not papers:
         return None
@@ -124,7 +125,7 @@ def to_post(status: Status, domain: str, taken_at: datetime) -> Post | None:
         author=_handle(account, domain),
         url=url if isinstance(url, str) and _URL.fullmatch(url) else uri,
         posted_at=moment(status.get("created_at"), where, "created_at"),
-        text=cut(clean(str(status.get("spoiler_text") or "") or _text(soup)), MAX_TEXT),
+        text=_text(status.get("spoiler_text"), soup),
         reading=Reading(
             taken_at=taken_at,
             retweets=count(status, where, "reblogs_count"),
@@ -142,11 +143,25 @@ def _addresses(soup: BeautifulSoup, card: Mapping[str, Any]) -> Iterator[str]:
         yield card["url"]
 
 
-def _text(soup: BeautifulSoup) -> str:
-    """The text of a status; only paragraphs and breaks part words, not the spans of a link."""
+def _read(content: str) -> BeautifulSoup:
+    """The links and lines of a status.
+
+    nh3 puts them in order first: what is not well-formed can take Python's parser half a
+    minute, or be too much for it.
+    """
+    kept = {"a", "p", "br", "li"}
+    plain = nh3.clean(content[:MAX_CONTENT], tags=kept, attributes={"a": {"href"}}, link_rel=None)
+    return BeautifulSoup(f"<p>{plain}", "html.parser")
+
+
+def _text(warning: object, soup: BeautifulSoup) -> str:
+    """What a status says, on one line; where it stands behind a warning, the warning."""
+    if isinstance(warning, str) and clean(warning):
+        return cut(clean(warning), MAX_TEXT)
+    # Only these part words, not the spans within a link.
     for node in soup.find_all(["p", "br", "li"]):
         node.insert_before(" ")
-    return soup.get_text()
+    return cut(clean(soup.get_text()), MAX_TEXT)
 
 
 def _handle(account: Mapping[str, Any], domain: str) -> str:
