@@ -15,6 +15,7 @@ from tests.smtpd import Smtpd
 from trendbot.app import App, build
 from trendbot.context import Context
 from trendbot.errors import SettingsError, StoreError
+from trendbot.health import Asked
 from trendbot.model import Mail, Paper, PaperSource, Post, Reading, Signal, Transport
 from trendbot.settings import Section, Settings, load
 from trendbot.signals import SIGNALS
@@ -240,4 +241,36 @@ def test_a_dispatch_lives_in_the_schedules_time_zone(
 ) -> None:
     app = app_of(engine, now, tmp_path, schedule={"timezone": "Asia/Tokyo"})
     assert str(app.dispatch().zone) == "Asia/Tokyo"
+    app.close()
+
+
+def test_who_is_asked_how_often_and_where(engine: Engine, now: datetime, tmp_path: Path) -> None:
+    app = app_of(
+        engine,
+        now,
+        tmp_path,
+        schedule={"collect_every": "2h"},
+        sources={"arxiv": {"rss_url": "http://127.0.0.1:81/rss"}},
+        signals={
+            "huggingface": {"enabled": False},
+            "x": {"enabled": True, "every": "12h", "base_url": "https://www.x.example"},
+        },
+    )
+    asked = {one.name: one for one in app.asked}
+    hour = timedelta(hours=1)
+    arxiv = frozenset({"arxiv.org", "export.arxiv.org", "127.0.0.1:81"})
+    assert asked["arxiv"] == Asked("source", "arxiv", 2 * hour, 2 * hour, arxiv)
+    assert asked["x"] == Asked("signal", "x", 12 * hour, 2 * hour, frozenset({"x.example"}))
+    assert "huggingface" not in asked
+
+
+def test_the_process_that_asks_has_the_figures_on_it(
+    engine: Engine, now: datetime, tmp_path: Path
+) -> None:
+    """Not a worker, whose settings need not hold the secrets of signals."""
+    app = app_of(engine, now, tmp_path)
+    assert b'source="arxiv"' not in app.telemetry.exposition()
+    assert set(app.sources) == {"arxiv"}
+    figure = b'trendbot_source_state{source="arxiv",state="never asked"} 1.0'
+    assert figure in app.telemetry.exposition()
     app.close()

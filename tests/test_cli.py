@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from trendbot import cli
+from trendbot.store import hosts
+from trendbot.store.engine import open_store
 from trendbot.store.schema import REVISION
 
 ARCHIVE = Path(__file__).parent / "data" / "hotpapers"
@@ -371,3 +373,27 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_open"),
+    [
+        (["collect"], True),
+        (["run", "--no-deliver"], True),
+        (["doctor"], True),
+        (["status", "--json"], False),
+        (["deliver"], False),
+    ],
+)
+def test_who_types_a_command_that_asks_has_closed_hosts_asked(
+    trendbot: Command, home: Path, arguments: list[str], is_open: bool
+) -> None:
+    engine = open_store("sqlite:///trendbot.db", home)
+    with engine.begin() as conn:
+        for _ in range(3):
+            hosts.failed(conn, "a.example", "no answer", True, datetime(2999, 1, 1, tzinfo=UTC))
+    trendbot(*arguments)
+    with engine.connect() as conn:
+        (found,) = hosts.ailing(conn)
+    engine.dispose()
+    assert (found.closed_until is None) is is_open

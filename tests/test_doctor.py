@@ -5,7 +5,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ import dns.rcode
 import dns.resolver
 import dns.rrset
 import pytest
+from sqlalchemy import Engine
 
 from tests.smtpd import Smtpd
 from tests.upstream.server import Upstream
 from tests.upstream.world import small_world
 from trendbot.doctor import Finding, examine
+from trendbot.fetch_rules import host_of
 from trendbot.settings import Settings
+from trendbot.store import hosts
+from trendbot.store.engine import connect
 from trendbot.store.schema import REVISION
 
 SECRET = "a-secret-of-thirty-two-characters"
@@ -289,3 +293,47 @@ def test_nothing_enabled_is_a_finding(table: dict[str, Any]) -> None:
     assert found["signals"] == Finding(
         "signals", False, "none is enabled; enable one under [signals.…]"
     )
+
+
+def closed(table: Mapping[str, Any], host: str) -> Engine:
+    """The database of `table`, in which a host is closed for ages."""
+    engine = connect("sqlite:///trendbot.db", table["home"])
+    with engine.begin() as conn:
+        for _ in range(4):
+            hosts.failed(conn, host, "answered HTTP 503", True, datetime(2999, 1, 1, tzinfo=UTC))
+    return engine
+
+
+def test_a_host_that_was_left_alone_is_asked_at_once(
+    table: dict[str, Any], upstream: Upstream
+) -> None:
+    host = host_of(upstream.huggingface)
+    engine = closed(table, host)
+    found = examined(table)
+    assert found["signal huggingface"].well
+    was = "was left alone after 4 failures in a row (answered HTTP 503)"
+    assert found[f"host {host}"] == Finding(f"host {host}", True, f"{was}; it answers again")
+    with engine.connect() as conn:
+        assert hosts.ailing(conn) == []
+    engine.dispose()
+
+
+def test_a_host_that_fails_again_is_left_alone_again(
+    table: dict[str, Any], upstream: Upstream
+) -> None:
+    upstream.fault("huggingface", "status", status=500, times=None)
+    host = host_of(upstream.huggingface)
+    closed(table, host).dispose()
+    found = examined(table)
+    assert not found["signal huggingface"].well
+    assert "answered HTTP 500" in found["signal huggingface"].text
+    finding = found[f"host {host}"]
+    assert not finding.well
+    assert "(answered HTTP 503); it failed again now, the daemon waits until " in finding.text
+
+
+def test_a_host_that_no_check_asks_is_asked_from_now_on(table: dict[str, Any]) -> None:
+    closed(table, "elsewhere.example").dispose()
+    finding = examined(table)["host elsewhere.example"]
+    assert finding.well
+    assert finding.text.endswith("; it is asked again from now on")

@@ -16,7 +16,8 @@ FRIDAY = date(2026, 11, 20)
 SATURDAY_MORNING = datetime(2026, 11, 21, 6, tzinfo=UTC)
 SUNDAY_MORNING = SATURDAY_MORNING + timedelta(days=1)
 MONDAY_MORNING = SATURDAY_MORNING + timedelta(days=2)
-ARXIV = Asked("source", "arxiv", HOUR, frozenset({"arxiv.org"}))
+MONDAYS_LISTING = datetime(2026, 11, 23, 2, tzinfo=UTC)
+ARXIV = Asked("source", "arxiv", HOUR, HOUR, frozenset({"arxiv.org"}))
 
 
 def weeks(number: int, on_weekdays: int = 210, until: date = FRIDAY) -> dict[date, int]:
@@ -49,7 +50,7 @@ def test_what_is_well() -> None:
     found = health.judge(ARXIV, WELL, [])
     assert (found.state, found.note) == (State.OK, "")
     assert (found.day, found.items, found.usual) == (FRIDAY, 210, 206)
-    assert found.next_try == SATURDAY_MORNING + HOUR
+    assert found.next_try == MONDAYS_LISTING
     assert (found.kind, found.name, found.closed) == ("source", "arxiv", ())
 
 
@@ -150,20 +151,39 @@ def test_what_fails(failures: int, note: str) -> None:
 
 def test_what_fails_and_is_left_alone() -> None:
     until = SATURDAY_MORNING + timedelta(hours=3)
-    sick = replace(WELL, outcome="failed", failures=5)
+    sick = on_friday(0, outcome="failed", failures=5)
     found = health.judge(ARXIV, sick, [closed(until)])
     assert (found.state, found.next_try) == (State.CLOSED, until)
     assert found.closed == (closed(until),)
 
 
+def test_a_listing_that_is_late_is_asked_for_again_later_each_time() -> None:
+    asked_at = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    late = on_friday(0, asked_at=asked_at, last_ok=asked_at)
+    found = health.judge(ARXIV, late, []).next_try
+    assert found is not None
+    assert timedelta(hours=6) <= found - asked_at <= timedelta(hours=9)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failures", "wait"), [("ok", 0, 24), ("quiet", 0, 24), ("failed", 1, 1)]
+)
+def test_a_signal_is_asked_by_its_own_pause_and_after_a_failure_soon(
+    outcome: str, failures: int, wait: int
+) -> None:
+    bluesky = Asked("signal", "bluesky", 24 * HOUR, HOUR, frozenset())
+    found = health.judge(bluesky, replace(WELL, outcome=outcome, failures=failures), [])
+    assert found.next_try == SATURDAY_MORNING + wait * HOUR
+
+
 def test_what_is_answered_elsewhere_is_well_though_a_host_is_closed() -> None:
     found = health.judge(ARXIV, WELL, [closed(SATURDAY_MORNING + 3 * HOUR)])
-    assert (found.state, found.next_try) == (State.OK, SATURDAY_MORNING + HOUR)
+    assert (found.state, found.next_try) == (State.OK, MONDAYS_LISTING)
     assert len(found.closed) == 1
 
 
 def test_a_budget_that_is_spent_by_an_answer_of_the_day_is_no_failure() -> None:
-    x = Asked("signal", "x", 6 * HOUR, frozenset({"api.x.com"}))
+    x = Asked("signal", "x", 6 * HOUR, HOUR, frozenset({"api.x.com"}))
     later = SATURDAY_MORNING + 6 * HOUR
     spent = replace(WELL, outcome="stopped", asked_at=later, failures=1)
     found = health.judge(x, spent, [])

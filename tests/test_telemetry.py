@@ -4,7 +4,7 @@ import logging
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from sqlalchemy import Engine, create_engine, delete, update
 from tests.digests import MADE, planned
 from trendbot.deliver import Dispatch, Watch, drain
 from trendbot.errors import SettingsError, TransportError
+from trendbot.health import Asked
 from trendbot.model import (
     DeliveryState,
     Digest,
@@ -25,6 +26,7 @@ from trendbot.model import (
 )
 from trendbot.progress import Progress
 from trendbot.settings import MailSection, Site
+from trendbot.store import hosts, runs
 from trendbot.store.deliveries import Settlement
 from trendbot.store.schema import deliveries as rows
 from trendbot.store.schema import digests as frozen
@@ -368,3 +370,18 @@ def test_the_daemon_logs_it(
     ):
         send(watch)
     assert caplog.messages == ["daily digest of 2026-11-19: 120 of 120 sent"]
+
+
+def test_how_sources_fare_is_told_when_asked(engine: Engine) -> None:
+    hour = timedelta(hours=1)
+    asked = [Asked("source", "arxiv", hour, hour, frozenset({"arxiv.org"}))]
+    telemetry = Telemetry(engine, lambda: MADE, lambda: asked)
+    assert figures(telemetry)["trendbot_source_state{arxiv,never asked}"] == 1
+    with engine.begin() as conn:
+        run = runs.start(conn, "source", "arxiv", MADE.date(), MADE.date(), MADE)
+        runs.finish(conn, run, "ok", 5, "", MADE)
+        hosts.failed(conn, "arxiv.org", "fell silent", True, MADE)
+    found = figures(telemetry)
+    assert found["trendbot_source_last_success_timestamp_seconds{arxiv}"] == MADE.timestamp()
+    assert found["trendbot_source_state{arxiv,ok}"] == 1
+    assert found["trendbot_host_failures{arxiv.org}"] == 1

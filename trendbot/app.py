@@ -1,6 +1,6 @@
 """The only wiring: settings become a database, adapters, and what the steps need."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -16,6 +16,7 @@ from trendbot.deliver import Dispatch, Watch, never, unwatched
 from trendbot.doorway import Doorway
 from trendbot.errors import SettingsError
 from trendbot.fetch import Breaker, Fetcher
+from trendbot.health import Asked, hosts_in
 from trendbot.model import Digest, PaperSource, Signal, Transport
 from trendbot.settings import Settings, kept_key, section
 from trendbot.signals import SIGNALS
@@ -112,8 +113,10 @@ class App:
 
     @cached_property
     def telemetry(self) -> Telemetry:
-        """The figures of this process."""
-        return Telemetry(self.engine, self.now)
+        """The figures of this process; of sources and signals where it is the one that asks."""
+        return Telemetry(
+            self.engine, self.now, lambda: self.asked if "sources" in vars(self) else ()
+        )
 
     def dispatch(self, stop: Callable[[], bool] = never, watch: Watch = unwatched) -> Dispatch:
         """What delivering needs. Raises SettingsError and HeaderError where it cannot work."""
@@ -161,13 +164,29 @@ class App:
     def _adapters(
         self, kind: str, registry: Mapping[str, str], tables: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
-        built = {}
-        for name, place in registry.items():
-            adapter = resolve_name(place)
-            settings = section(adapter.Settings, tables.get(name, {}), f"{kind}.{name}")
-            if settings.enabled:
-                built[name] = adapter(settings, self._context(name))
-        return built
+        return {
+            name: adapter(settings, self._context(name))
+            for name, adapter, settings in _enabled(kind, registry, tables)
+        }
+
+    @cached_property
+    def asked(self) -> tuple[Asked, ...]:
+        """The enabled sources and signals: how often each is asked, and where; builds none.
+
+        Raises SettingsError.
+        """
+        pause = self.settings.schedule.collect_every
+        return tuple(
+            Asked(
+                kind.removesuffix("s"),
+                name,
+                getattr(settings, "every", pause),
+                pause,
+                hosts_in(settings.model_dump()),
+            )
+            for kind, registry in (("sources", SOURCES), ("signals", SIGNALS))
+            for name, _, settings in _enabled(kind, registry, getattr(self.settings, kind))
+        )
 
     def _context(self, name: str) -> Context:
         return Context(
@@ -254,6 +273,17 @@ def build(settings: Settings, now: Callable[[], datetime] | None = None) -> App:
     _refuse_unknown(settings)
     engine = open_store(settings.database.url.get_secret_value(), settings.home)
     return App(settings, engine, now or utc_now)
+
+
+def _enabled(
+    kind: str, registry: Mapping[str, str], tables: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Any, Any]]:
+    """The name, class and settings of each adapter that is enabled. Raises SettingsError."""
+    for name, place in registry.items():
+        adapter = resolve_name(place)
+        settings = section(adapter.Settings, tables.get(name, {}), f"{kind}.{name}")
+        if settings.enabled:
+            yield name, adapter, settings
 
 
 def _refuse_unknown(settings: Settings) -> None:

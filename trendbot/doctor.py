@@ -9,7 +9,9 @@ import dns.resolver
 from trendbot import compose
 from trendbot.app import App, build
 from trendbot.errors import SettingsError, TrendbotError
+from trendbot.health import Host
 from trendbot.settings import Settings
+from trendbot.store import hosts
 from trendbot.store.engine import current
 from trendbot.text import clean
 
@@ -30,7 +32,7 @@ class Finding:
 def examine(settings: Settings, resolve: Resolve = dns.resolver.resolve) -> Iterator[Finding]:
     """Check database, settings for mail, the transport, DNS, each source and each signal.
 
-    `resolve` asks DNS.
+    Hosts that are left alone are asked at once, and told. `resolve` asks DNS.
     """
     try:
         app = build(settings)
@@ -40,7 +42,14 @@ def examine(settings: Settings, resolve: Resolve = dns.resolver.resolve) -> Iter
         return
     where = app.engine.dialect.name
     yield Finding("database", True, f"{where}, revision {current(app.engine)}")
+    with app.engine.connect() as conn:
+        closed = [host for host in hosts.ailing(conn) if host.closed_until]
+    app.insist()
     yield from _examine_app(app, resolve)
+    with app.engine.connect() as conn:
+        ailing = {host.host: host for host in hosts.ailing(conn)}
+    for host in closed:
+        yield _of_host(host, ailing.get(host.host))
     app.close()
 
 
@@ -60,6 +69,19 @@ def _examine_app(app: App, resolve: Resolve) -> Iterator[Finding]:
             yield Finding(kind, False, f"none is enabled; enable one under [{kind}.…]")
         for name, adapter in adapters.items():
             yield _ask(f"{kind[:-1]} {name}", adapter.check)
+
+
+def _of_host(closed: Host, after: Host | None) -> Finding:
+    """What became of a host that was closed before it was looked at."""
+    was = f"was left alone after {closed.failures} failures in a row ({clean(closed.reason)})"
+    if after is None:
+        return Finding(f"host {closed.host}", True, f"{was}; it answers again")
+    if after.closed_until is None:
+        return Finding(f"host {closed.host}", True, f"{was}; it is asked again from now on")
+    until = f"{after.closed_until:%H:%M} UTC"
+    return Finding(
+        f"host {closed.host}", False, f"{was}; it failed again now, the daemon waits until {until}"
+    )
 
 
 def _examine_dns(sender: str, resolve: Resolve) -> Iterator[Finding]:

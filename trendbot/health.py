@@ -12,6 +12,7 @@ from enum import StrEnum
 from statistics import median_low
 from typing import Any
 
+from trendbot import due
 from trendbot.fetch_rules import host_of
 
 WEEKS = 6
@@ -25,6 +26,7 @@ LONGEST_PAUSE = timedelta(hours=6)
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 class State(StrEnum):
@@ -62,11 +64,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A source or signal (`kind`) that is enabled: how often it is asked, and where."""
+    """A source or signal (`kind`) that is enabled: how often it is asked, and where.
+
+    `every` is the shortest pause after an answer, `retry` after a failure.
+    """
 
     kind: str
     name: str
-    every: timedelta | None
+    every: timedelta
+    retry: timedelta
     hosts: frozenset[str]
 
 
@@ -209,15 +215,23 @@ def _is_answered(record: Record) -> bool:
 
 
 def _next_try(asked: Asked, record: Record, closed: Sequence[Host]) -> datetime | None:
-    """When it is asked again, at the earliest; a new day, where it stopped for this one."""
-    if record.asked_at is None or asked.every is None:
+    """When it is asked again, unless a digest needs it before; with `closed`, not before that."""
+    if record.asked_at is None:
         return None
-    moments = [record.asked_at + asked.every]
+    told = _is_answered(record) or record.outcome == "stopped"
+    moments = [record.asked_at + (asked.every if told else asked.retry)]
     if record.outcome == "stopped":
         moments.append(datetime.combine(record.asked_at.astimezone(UTC) + DAY, time(), UTC))
     if opens := [host.closed_until for host in closed if host.closed_until]:
         moments.append(min(opens))
-    return max(moments)
+    return max(moments) if asked.kind == "signal" else _worth_asking(record, max(moments))
+
+
+def _worth_asking(record: Record, first: datetime) -> datetime | None:
+    """When a source can have news, from `first` on, to the hour; it is not asked before."""
+    asked_at = record.asked_at if _is_answered(record) else None
+    looks = (first + HOUR * n for n in range(24 * 7))
+    return next((at for at in looks if due.worth_asking(record.newest, asked_at, at)), None)
 
 
 def _named(day: date) -> str:

@@ -21,10 +21,12 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from trendbot import vitals
 from trendbot.errors import SettingsError, TransportError
+from trendbot.health import Asked
 from trendbot.model import Cadence, DeliveryState, Digest
 from trendbot.progress import Progress
-from trendbot.store import books
+from trendbot.store import books, health
 from trendbot.store.deliveries import Settlement
 from trendbot.store.engine import explain
 
@@ -51,9 +53,17 @@ log = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """The figures of one process, in a registry of its own."""
+    """The figures of one process, in a registry of its own.
 
-    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
+    `asked` are the sources and signals to tell of.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        now: Callable[[], datetime],
+        asked: Callable[[], Iterable[Asked]] = tuple,
+    ) -> None:
         self._engine = engine
         self._now = now
         self.registry = registry = CollectorRegistry()
@@ -86,7 +96,7 @@ class Telemetry:
             buckets=_ANSWER_BUCKETS,
             registry=registry,
         )
-        registry.register(_Standing(engine))
+        registry.register(_Standing(engine, now, asked))
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer of the web: the template of its route, its status and how long it took.
@@ -155,10 +165,17 @@ class Telemetry:
 
 
 class _Standing(Collector):
-    """How the newest digests stand, counted when asked."""
+    """How the newest digests stand, and who is asked, counted when asked for."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        now: Callable[[], datetime],
+        asked: Callable[[], Iterable[Asked]],
+    ) -> None:
         self._engine = engine
+        self._now = now
+        self._asked = asked
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing: the registry need not ask the database to know the names."""
@@ -170,6 +187,9 @@ class _Standing(Collector):
         try:
             with self._engine.connect() as conn:
                 gauges = self._gauges(conn)
+                gauges += vitals.gauges(
+                    health.standing(conn, self._asked(), self._now()), self._now()
+                )
         except SQLAlchemyError as error:
             log.error("figures: %s", explain(error))
             up.add_metric([], 0)

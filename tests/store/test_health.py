@@ -12,8 +12,8 @@ from trendbot.store.schema import runs as runs_table
 FRIDAY = date(2026, 11, 20)
 MORNING = datetime(2026, 11, 21, 6, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-ARXIV = Asked("source", "arxiv", HOUR, frozenset({"arxiv.org"}))
-X = Asked("signal", "x", DAY, frozenset({"api.x.com"}))
+ARXIV = Asked("source", "arxiv", HOUR, HOUR, frozenset({"arxiv.org"}))
+X = Asked("signal", "x", DAY, HOUR, frozenset({"api.x.com"}))
 
 
 def ran(conn: Connection, asked: Asked, at: datetime, outcome: str = "ok", items: int = 5) -> None:

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from tests.digests import DAY, planned
 from trendbot.app import App
 from trendbot.settings import Settings, Site
-from trendbot.store import books, runs
+from trendbot.store import books, hosts, runs
 from trendbot.store.engine import connect
 from trendbot.web.site import create
 
@@ -64,14 +64,13 @@ def test_a_new_trendbot_is_well(client: TestClient) -> None:
     answer = client.get("/healthz")
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.json() == {
-        "status": "ok",
-        "database": "ok",
-        "sources": [],
-        "signals": [],
-        "sending": "ok",
-        "overdue": [],
+    said = answer.json()
+    asked = said.pop("sources") + said.pop("signals")
+    assert {(one["outcome"], one["state"], one["at"]) for one in asked} == {
+        ("never asked", "never asked", None)
     }
+    assert {"arxiv", "huggingface"} <= {one["name"] for one in asked}
+    assert said == {"status": "ok", "database": "ok", "sending": "ok", "overdue": []}
 
 
 def test_the_last_run_of_each_is_told_without_its_message(client: TestClient, ran: Ran) -> None:
@@ -83,12 +82,46 @@ def test_the_last_run_of_each_is_told_without_its_message(client: TestClient, ra
     assert answer.status_code == 200
     said = answer.json()
     at = "2026-11-21T12:00:09Z"
-    assert said["sources"] == [{"name": "arxiv", "outcome": "failed", "at": at}]
-    assert said["signals"] == [
-        {"name": "huggingface", "outcome": "running", "at": "2026-11-21T12:00:00Z"},
-        {"name": "x", "outcome": "stopped", "at": at},
-    ]
+    (source,) = said["sources"]
+    assert source == {
+        "name": "arxiv",
+        "outcome": "failed",
+        "at": at,
+        "state": "failing",
+        "note": "failed once since Saturday 21 November, 12:00 UTC",
+        "last_ok": "2026-11-21T11:00:00Z",
+        "failures": 1,
+        "next_try": "2026-11-21T13:00:00Z",
+    }
+    signals = {one["name"]: one for one in said["signals"]}
+    assert signals["huggingface"]["outcome"] == "running"
+    assert signals["huggingface"]["at"] == "2026-11-21T12:00:00Z"
+    # X is not enabled: what it did is told, but nothing is expected of it.
+    assert (signals["x"]["outcome"], signals["x"]["state"]) == ("stopped", None)
     assert "secret" not in answer.text
+
+
+def test_a_source_that_fails_for_days_wakes_nobody_by_itself(client: TestClient, ran: Ran) -> None:
+    ran("source", "arxiv", FRIDAY, "ok", NOON - timedelta(days=9))
+    for ago in range(8):
+        ran("source", "arxiv", FRIDAY, "failed", NOON - timedelta(days=8 - ago))
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+    (source,) = answer.json()["sources"]
+    assert (source["state"], source["failures"]) == ("failing", 8)
+
+
+def test_a_host_that_is_left_alone_is_told_without_the_reason(
+    client: TestClient, ran: Ran, engine: Engine
+) -> None:
+    ran("source", "arxiv", FRIDAY, "failed")
+    with engine.begin() as conn:
+        for _ in range(5):
+            hosts.failed(conn, "arxiv.org", "private words", True, NOON)
+    answer = client.get("/healthz")
+    (source,) = answer.json()["sources"]
+    assert (source["state"], source["next_try"]) == ("closed", "2026-11-21T13:00:00Z")
+    assert "private words" not in answer.text
 
 
 def test_a_digest_that_is_missing_for_three_hours_is_told(

@@ -9,10 +9,10 @@ from fastapi.responses import PlainTextResponse
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from trendbot import due
+from trendbot import due, status
 from trendbot.app import App
 from trendbot.model import Cadence
-from trendbot.store import books, runs
+from trendbot.store import books, health, runs
 from trendbot.store.engine import explain
 from trendbot.telemetry import MEDIA_TYPE
 from trendbot.web.guard import TOKEN_PATHS
@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 def healthz(app: AppDep, response: Response) -> dict[str, Any]:
     """Answer 200, or 503 while the database does not answer or a digest is overdue.
 
-    Why the database does not is told in the log alone, as are the messages of runs.
+    A source that fails makes no 503: neither a restart of this process nor another one would
+    mend it, and what it costs shows as an overdue digest. Why the database does not answer is
+    told in the log alone, as are the messages of runs.
     """
     response.headers["Cache-Control"] = "no-store"
     try:
@@ -61,10 +63,11 @@ def robots(app: AppDep) -> Response:
 
 
 def _standing(app: App, conn: Connection) -> dict[str, Any]:
-    """How the last runs ended, whether mails go out, and which digests are overdue."""
+    """How sources and signals fare, whether mails go out, and which digests are overdue."""
+    standing = health.standing(conn, app.asked, app.now())
     return {
-        "sources": _last(conn, "source"),
-        "signals": _last(conn, "signal"),
+        "sources": status.brief_documents(conn, "source", standing),
+        "signals": status.brief_documents(conn, "signal", standing),
         "sending": "stopped" if books.is_stopped(conn) else "ok",
         "overdue": [
             {"cadence": cadence.value, "date": day.isoformat()}
@@ -88,11 +91,4 @@ def overdue(app: App, conn: Connection, cadence: Cadence) -> list[date]:
         day
         for day in due.missing(cadence, settled, now, *when)
         if due.mailed(day, now, *when) and now - due.due_at(day, *when) >= OVERDUE_AFTER
-    ]
-
-
-def _last(conn: Connection, kind: str) -> list[dict[str, Any]]:
-    return [
-        {"name": run.name, "outcome": run.outcome, "at": run.finished_at or run.started_at}
-        for run in runs.last_of_each(conn, kind)
     ]
