@@ -36,7 +36,7 @@ def counts(posts: list[Post]) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def expected(upstream: Upstream, min_likes: int = 5) -> dict[str, tuple[int, int, int]]:
+def expected(upstream: Upstream, min_likes: int = 1) -> dict[str, tuple[int, int, int]]:
     """The original posts of the last two days about papers of the world."""
     world = upstream.world
     ids = [one.id for one in world.papers]

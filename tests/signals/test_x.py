@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tests.signals.crowds import (
     COUNTS,
-    LOOK_UP,
     SEARCH,
     TOKEN,
     Build,
@@ -17,14 +16,11 @@ from tests.signals.crowds import (
     counts,
     crowd,
     expected,
-    gone,
-    looked,
     measured,
     queries,
 )
 from tests.signals.outside import Purse, paper, papers_of
 from tests.upstream.server import Upstream
-from trendbot.context import Known
 from trendbot.errors import SettingsError, SignalError, SignalStopped
 from trendbot.model import Post
 from trendbot.settings import section
@@ -37,7 +33,7 @@ def test_one_search_measures_every_paper(build: Build, upstream: Upstream) -> No
     assert len(posts) > 5
     size, search = upstream.requests
     assert (size.path, search.path) == (COUNTS, SEARCH)
-    assert size.query["query"] == search.query["query"] == "url:arxiv.org min_likes:5"
+    assert size.query["query"] == search.query["query"] == "url:arxiv.org min_likes:1"
     assert size.query["start_time"] == search.query["start_time"]
     assert "expansions" not in search.query
     assert search.headers["authorization"] == f"Bearer {TOKEN}"
@@ -102,14 +98,43 @@ def test_the_floor_of_likes_rises_until_the_day_fits_the_budget(
     crowd(upstream, 500, likes=lambda number: number)
     found = measured(build(daily_post_budget=100), upstream)
     floors = [int(query.removeprefix("min_likes:")) for query in queries(upstream, COUNTS)]
-    assert floors[0] == 5
+    assert floors[0] == 1
     assert len(floors) <= 5
     assert queries(upstream, SEARCH) == ["min_likes:500"]  # nobody has so many
     assert found == []
     purse.spent, purse.plan = 0, {}
-    found = measured(build(daily_post_budget=220), upstream)
+    found = measured(build(daily_post_budget=260), upstream)
     assert queries(upstream, SEARCH)[1:] == ["min_likes:300"] * 2
     assert len(found) == 200
+
+
+def test_papers_near_the_cut_get_a_closer_look_once_a_day(
+    build: Build, upstream: Upstream, purse: Purse
+) -> None:
+    crowd(upstream, 440, likes=lambda _: 3)
+    for number, post in enumerate(upstream.world.posts[:40]):
+        version = "v1" if number % 2 else ""
+        post.urls = (f"https://arxiv.org/pdf/2611.09001{version}",)  # announced the day before
+        post.favorites = 60 if number < 10 else 3
+    found = measured(build(), upstream)
+    assert {post.papers for post in found} == {("arxiv:2611.09001",)}
+    assert len(found) == 40
+    assert queries(upstream, SEARCH) == [
+        "min_likes:5",
+        'min_likes:1 (url:"2611.09001" OR url:"2611.09001v1")',
+    ]
+    assert purse.notes["search"][:3] == (2, 50, 40)
+    assert measured(build(), upstream) == []
+    assert queries(upstream, SEARCH)[2:] == ["min_likes:5"]
+
+
+def test_a_floor_of_likes_holds_for_all_that_is_searched_for(
+    build: Build, upstream: Upstream
+) -> None:
+    crowd(upstream, 20, likes=lambda number: number)
+    assert len(measured(build(query="url:arxiv.org OR agents", min_likes=7), upstream)) == 13
+    (search,) = upstream.asked(SEARCH)
+    assert search.query["query"] == "(url:arxiv.org OR agents) min_likes:7"
 
 
 def test_a_quiet_day_is_counted_once_and_read_from_the_lowest_floor(
@@ -161,80 +186,7 @@ def test_other_words_to_search_for_are_a_plan_of_their_own(
     crowd(upstream, 20)
     assert len(measured(build(), upstream)) == 20
     assert len(measured(build(min_likes=30), upstream)) == 20
-    assert queries(upstream, COUNTS) == ["min_likes:5", "min_likes:30"]
-
-
-def test_known_posts_are_looked_up_again_by_id(build: Build, upstream: Upstream) -> None:
-    old = [post.id for post in upstream.world.posts[:2]]
-    fresh = [post.id for post in upstream.world.posts if post.text == "two to read"]
-    posts = measured(build(known=[*old, *fresh, "archive-total"]), upstream)
-    [lookup] = upstream.asked(LOOK_UP)
-    assert lookup.query["ids"].split(",") == old
-    assert counts(posts)[old[0]] == (9, 40, 2)
-    assert fresh[0] in counts(posts)
-
-
-def test_posts_that_are_not_there_or_hidden_are_gone(
-    build: Build, upstream: Upstream, purse: Purse
-) -> None:
-    there, deleted, hidden = (a_post(upstream, number, 60, 90) for number in range(3))
-    upstream.world.posts = [there, deleted, hidden]
-    deleted.deleted = True
-    upstream.world.x.hidden = {hidden.author}
-    found = looked(build(known=[there.id, deleted.id, hidden.id]), upstream)
-    assert gone(found) == [deleted.id, hidden.id]
-    assert {one.signal for one in found} == {"x"}
-    assert [one.id for one in found if isinstance(one, Post)] == [there.id]
-    assert purse.notes["refresh"][:3] == (1, 1, 3)
-    there.deleted = True
-    assert gone(looked(build(known=[there.id]), upstream)) == [there.id]
-    assert purse.notes["refresh"][:3] == (2, 1, 4)
-
-
-def test_a_failure_to_ask_is_never_gone(build: Build, upstream: Upstream) -> None:
-    known = [a_post(upstream, number, 60, 90).id for number in range(3)]
-    unavailable = {
-        "parameter": "ids",
-        "resource_id": known[0],
-        "type": "https://api.twitter.com/2/problems/resource-unavailable",
-    }
-    nobody = {**unavailable, "resource_id": "77", "type": "about/resource-not-found"}
-    upstream.fault(LOOK_UP, "json", document={"errors": [unavailable, nobody]})
-    assert gone(looked(build(known=known), upstream)) == []
-    upstream.fault(LOOK_UP, "json", document={"errors": [unavailable], "data": []})
-    assert gone(looked(build(known=known), upstream)) == []
-    upstream.fault(LOOK_UP, "status")
-    with pytest.raises(SignalError, match="503"):
-        looked(build(known=known), upstream)
-
-
-def test_a_look_up_is_useful_where_counts_changed(
-    build: Build, upstream: Upstream, purse: Purse
-) -> None:
-    same, risen = a_post(upstream, 1, 60, 90), a_post(upstream, 2, 60, 95)
-    upstream.world.posts = [same, risen]
-    yesterday = upstream.world.now - timedelta(days=1)
-    purse.known = {post.id: Known(3, 90, yesterday) for post in (same, risen)}
-    assert len(measured(build(known=[same.id, risen.id]), upstream)) == 2
-    assert purse.notes == {
-        "size": (1, 0, 0, 0.005),
-        "search": (1, 0, 0, 0),
-        "refresh": (1, 2, 1, 0.01),
-    }
-
-
-def test_a_known_post_is_not_read_twice_on_one_utc_day(
-    build: Build, upstream: Upstream, purse: Purse
-) -> None:
-    now = upstream.world.now
-    morning, evening = a_post(upstream, 1, 60, 90), a_post(upstream, 2, 60, 90)
-    upstream.world.posts = [morning, evening]
-    purse.known = {
-        morning.id: Known(3, 90, now.replace(hour=0, minute=0)),
-        evening.id: Known(3, 90, now.replace(hour=0) - timedelta(minutes=1)),
-    }
-    posts = measured(build(known=[morning.id, evening.id]), upstream)
-    assert [post.id for post in posts] == [evening.id]
+    assert queries(upstream, COUNTS) == ["min_likes:1", "min_likes:30"]
 
 
 def test_a_search_is_useful_where_posts_are_about_papers(
@@ -245,36 +197,6 @@ def test_a_search_is_useful_where_posts_are_about_papers(
     assert (requests, useful) == (1, len(posts))
     assert read > useful  # some are about papers nobody announced
     assert dollars == pytest.approx(read * 0.005)
-
-
-def test_a_part_of_the_budget_is_kept_for_known_posts(
-    build: Build, upstream: Upstream, purse: Purse
-) -> None:
-    old = [a_post(upstream, 1000 + number, 60, 90) for number in range(30)]
-    crowd(upstream, 300)
-    upstream.world.posts += old
-    posts = measured(build(known=[post.id for post in old], daily_post_budget=120), upstream)
-    assert len(upstream.asked(LOOK_UP)) == 1
-    assert {post.id for post in posts} >= {post.id for post in old[:30]}
-    assert purse.spent == purse.noted <= 120
-
-
-def test_look_ups_stay_within_what_x_takes_and_the_budget_allows(
-    build: Build, upstream: Upstream, purse: Purse
-) -> None:
-    known = crowd(upstream, 250, likes=lambda _: 0)
-    posts = measured(build(known=known, refresh=1000, daily_post_budget=221), upstream)
-    assert [len(one.query["ids"].split(",")) for one in upstream.asked(LOOK_UP)] == [100, 100, 20]
-    assert len(posts) == 220
-    assert purse.spent == 221
-    assert {post.id for post in posts} == set(known[:220])
-
-
-def test_refresh_bounds_the_look_ups(build: Build, upstream: Upstream) -> None:
-    known = [post.id for post in upstream.world.posts[:5]]
-    measured(build(known=known, refresh=2), upstream)
-    [lookup] = upstream.asked(LOOK_UP)
-    assert lookup.query["ids"].split(",") == known[:2]
 
 
 @given(
@@ -363,9 +285,9 @@ def test_an_empty_page_ends_a_search_whatever_it_promises(build: Build, upstream
 def test_check_counts_for_the_price_of_a_post(
     build: Build, upstream: Upstream, purse: Purse
 ) -> None:
-    liked = [one for one in upstream.world.posts if one.favorites >= 5 and not one.repost_of]
+    liked = [one for one in upstream.world.posts if one.favorites >= 1 and not one.repost_of]
     assert build().check() == (
-        f"{len(liked)} posts of the last 7 days match 'url:arxiv.org min_likes:5'; "
+        f"{len(liked)} posts of the last 7 days match 'url:arxiv.org min_likes:1'; "
         "budget 200 posts ($1.00) a day"
     )
     assert [request.path for request in upstream.requests] == [COUNTS]

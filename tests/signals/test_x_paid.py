@@ -24,7 +24,7 @@ def test_the_budget_is_kept_over_restarts_and_days_begin_anew(
     build: Build, upstream: Upstream, purse: Purse
 ) -> None:
     crowd(upstream, 300)
-    table = {"daily_post_budget": 130, "min_likes": 5000}
+    table = {"daily_post_budget": 130, "min_likes": 500}
     for post in upstream.world.posts:
         post.favorites = 6000
     assert len(measured(build(**table), upstream)) == 129
@@ -50,7 +50,7 @@ def test_a_last_page_smaller_than_the_smallest_is_not_asked_for(
     build: Build, upstream: Upstream, purse: Purse
 ) -> None:
     crowd(upstream, 300, likes=lambda _: 6000)
-    assert len(measured(build(daily_post_budget=110, min_likes=5000), upstream)) == 100
+    assert len(measured(build(daily_post_budget=110, min_likes=500), upstream)) == 100
     assert purse.spent == 101
 
 

@@ -6,6 +6,8 @@ Pure: it decides and asks nothing. A day goes like this:
 2. the posts a search would return are counted at rising floors of likes, from the lowest
    that is wanted, until the lowest floor is known whose posts fit the rest of the budget
 3. the search reads them; a later one on the same day begins where it ended
+4. where that floor is not the lowest, a sixth of its reads was left for posts with fewer
+   likes about the papers that are near the cut, for these decide who makes it
 
 Counting costs as much as reading one post. The lowest floor is counted first, for on most
 days of a large budget it fits; if not, the other rungs of the ladder are halved.
@@ -19,9 +21,13 @@ DOLLARS = 0.005  # for a post read, and for a request that counts posts
 SMALLEST_PAGE = 10  # of a search: with less room it asks for nothing
 MOST_COUNTS = 5  # a day
 COUNTS_SHARE = 10  # of so many reads one may go into counting
-KEPT_SHARE = 4  # of so many reads one is kept for known posts
-# About half as many posts from rung to rung.
-RUNGS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000, 2000, 5000)
+KEPT_SHARE = 8  # of so many reads one is kept for known posts
+CLOSER_SHARE = 6  # of so many reads of the search one is left for a closer look
+SIZE = 20  # of a digest, as a rule
+NEAREST = 40  # papers to look at closer
+LONGEST_QUERY = 512
+# So spaced that five counts find the right one from 1 like on.
+RUNGS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def planned(query: str, lowest: int, left: int) -> Plan:
 def kept(known: int, left: int) -> int:
     """How many of `left` reads the search leaves to `known` posts that it will not return.
 
-    At most a quarter, and only what leaves the search its smallest page.
+    At most an eighth, and only what leaves the search its smallest page.
     """
     return max(0, min(known, left // KEPT_SHARE, left - SMALLEST_PAGE))
 
@@ -103,10 +109,49 @@ def _bounds(plan: Plan, rungs: Sequence[int]) -> tuple[int, int]:
 
     The latter is the number of rungs where none is known to fit.
     """
-    too_many = [at for at, rung in enumerate(rungs) if plan.counted.get(rung, 0) > plan.room]
+    too_many = [
+        at for at, rung in enumerate(rungs) if plan.counted.get(rung, 0) > _room(plan, rung)
+    ]
     below = max(too_many, default=-1)
     fits = [at for at, rung in enumerate(rungs) if at > below and rung in plan.counted]
     return below, min(fits, default=len(rungs))
+
+
+def _room(plan: Plan, rung: int) -> int:
+    """What a search from `rung` may take: all, if nothing is left for a closer look then."""
+    return plan.room - (0 if rung == plan.lowest else plan.room // CLOSER_SHARE)
+
+
+def near_the_cut(scores: Mapping[str, int]) -> list[str]:
+    """The keys of the papers that a few more likes may lift into the digest, or out of it.
+
+    Those whose place by score is nearest to the last one in the digest, that one first; of
+    papers without a score nothing is known.
+    """
+    ranked = sorted((key for key in scores if scores[key]), key=lambda key: (-scores[key], key))
+    nearest = sorted(range(len(ranked)), key=lambda place: (abs(place + 0.5 - SIZE), place))
+    return [ranked[place] for place in nearest[:NEAREST]]
+
+
+def queries(base: str, ids: Sequence[str]) -> list[str]:
+    """Searches for posts that match `base` and link to any of the papers, as few as fit.
+
+    X compares whole words of addresses, so that the usual version is named, too.
+    """
+    packed: list[str] = []
+    words: list[str] = []
+    for paper_id in ids:
+        more = [*words, f'url:"{paper_id}"', f'url:"{paper_id}v1"']
+        if words and len(_either(base, more)) > LONGEST_QUERY:
+            packed.append(_either(base, words))
+            more = more[-2:]
+        words = more
+    packed += [_either(base, words)] if words else []
+    return [query for query in packed if len(query) <= LONGEST_QUERY]
+
+
+def _either(base: str, words: Sequence[str]) -> str:
+    return f"{base} ({' OR '.join(words)})"
 
 
 def spans(plan: Plan) -> list[dict[str, str]]:

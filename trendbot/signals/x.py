@@ -6,7 +6,8 @@ X charges for every post it returns, so it is asked as little as possible:
    papers by the links X has expanded; no query per paper, no expansions. It slides over
    the last two days, so that posts that rise late are found; how many likes a post needs
    is what the budget allows (see `thrift`)
-2. known posts that can still matter and that the search did not return are looked up by id
+2. a closer look, down to fewer likes, at the papers that are near the cut of the digest
+3. known posts that can still matter and that the search did not return are looked up by id
 
 What was read is not read again on the same UTC day, for which X charges once.
 
@@ -16,16 +17,17 @@ reposts, in its answers not yet everywhere; both are understood.
 """
 
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 
 from trendbot.context import Context, Known, Spent
 from trendbot.errors import SettingsError, SignalError, SignalStopped
-from trendbot.model import Gone, Paper, Post
+from trendbot.model import Gone, Paper, Post, Reading
 from trendbot.settings import Duration, HttpUrl, Section
 from trendbot.signals import thrift
 from trendbot.signals.thrift import DOLLARS, SMALLEST_PAGE, Plan
@@ -45,7 +47,6 @@ from trendbot.signals.x_session import Session
 # minute ago; the margins are for clocks that differ.
 REACH = timedelta(days=7) - timedelta(minutes=10)
 LATEST_START = timedelta(minutes=1)
-NOTHING: Mapping[str, Known] = MappingProxyType({})
 
 
 class XSettings(Section):
@@ -64,7 +65,7 @@ class XSettings(Section):
     every: Duration = timedelta(days=1)
     daily_post_budget: int = Field(200, ge=0, le=3_000_000)
     query: str = Field("url:arxiv.org", min_length=1, max_length=480)
-    min_likes: int = Field(5, ge=0, le=1_000_000)
+    min_likes: int = Field(1, ge=0, le=1_000_000)
     window: Duration = timedelta(hours=48)
     refresh: int = Field(100, ge=0, le=1000)
     timeout: float = Field(30, gt=0, le=600)
@@ -76,6 +77,30 @@ class XSettings(Section):
         if not re.fullmatch(r"[!-~]*", stripped):
             raise ValueError("must be one word of ASCII signs")
         return SecretStr(stripped)
+
+
+@dataclass(slots=True)
+class Look:
+    """What one look knows: `known` posts before it, and what it `read` so far.
+
+    The search goes back to `start` and leaves `kept` reads of the day alone; `scores` are
+    the retweets + favorites it found for each paper.
+    """
+
+    wanted: Set[str]
+    known: Mapping[str, Known]
+    start: datetime
+    kept: int
+    read: set[str] = field(default_factory=set)
+    scores: Counter[str] = field(default_factory=Counter)
+
+    def adds(self, post: Post) -> bool:
+        """Take the post into the scores; returns whether it says anything new."""
+        now = post.reading or Reading(post.posted_at, 0, 0)
+        for key in post.papers:
+            self.scores[key] += now.retweets + now.favorites
+        before = self.known.get(post.id)
+        return before is None or before[:2] != (now.retweets, now.favorites)
 
 
 class X:
@@ -118,12 +143,15 @@ class X:
         left = self._left(today, 1 if due else SMALLEST_PAGE)
         start = starts(self._context.now(), since, self._settings.window)
         kept = thrift.kept(sum(posted_at(post_id) < start for post_id in due), left)
-        read: set[str] = set()
+        look = Look(wanted, known, start, kept)
         if left - kept >= SMALLEST_PAGE:
-            for items in self._search(self._plan(today.plan, left, kept, start), kept, start):
-                yield from self._posts("search", items, wanted, read)
-        due = [post_id for post_id in due if post_id not in read]
-        yield from self._refresh(due, known, wanted, read)
+            plan = self._plan(today.plan, left - kept, start)
+            for items in self._search(plan, look):
+                yield from self._posts("search", items, look)
+            if not plan.newest:  # which was the first search of the day
+                for items in self._closer(plan, papers, look):
+                    yield from self._posts("search", items, look)
+        yield from self._refresh([post_id for post_id in due if post_id not in look.read], look)
 
     def check(self) -> str:
         """Count the posts the search is for, for the price of one; return a line on them."""
@@ -155,12 +183,12 @@ class X:
         budget = self._settings.daily_post_budget
         return f"{budget} posts (${budget * DOLLARS:,.2f})"
 
-    def _plan(self, document: Mapping[str, Any], left: int, kept: int, start: datetime) -> Plan:
+    def _plan(self, document: Mapping[str, Any], left: int, start: datetime) -> Plan:
         """The plan of the day, sized by counting if that was not done yet."""
         query, lowest = self._settings.query, self._settings.min_likes
         plan = thrift.plan_of(document) if document else None
         if plan is None or (plan.query, plan.lowest) != (query, lowest):
-            plan = thrift.planned(query, lowest, left - kept)
+            plan = thrift.planned(query, lowest, left)
         while (rung := thrift.next_count(plan)) is not None:
             posts = self._paid.count(self._query(rung), start)
             if posts is None:
@@ -169,78 +197,84 @@ class X:
             self._remember(plan)
         return plan
 
-    def _search(self, plan: Plan, kept: int, start: datetime) -> Iterator[Items]:
-        """Yield the pages of what is to be searched today still."""
-        for span in thrift.spans(plan):
-            plan = yield from self._pages(plan, span, kept, start)
-
-    def _pages(
-        self, plan: Plan, span: Mapping[str, str], kept: int, start: datetime
-    ) -> Generator[Items, None, Plan]:
-        """Read one stretch, newest posts first; returns the plan as it is then.
+    def _search(self, plan: Plan, look: Look) -> Iterator[Items]:
+        """Yield the pages of what is to be searched today still.
 
         Where X breaks off, or the budget ends, is remembered, so that the rest of the day
         goes on from there.
         """
-        ids: list[str] = []
-        token: str | None = None
-        whole = False
         query = self._query(thrift.floor(plan))
-        try:
-            while not whole and (booked := self._paid.book(LARGEST_PAGE, kept, SMALLEST_PAGE)):
-                items, reply = self._paid.page(
-                    booked, query=query, start_time=start, next_token=token, **span
-                )
-                ids += [item["id"] for item in items]
-                yield items
-                token = next_token(reply)
-                whole = not items or token is None
-        except SignalError:
-            self._remember(thrift.after(plan, span, ids, whole=False))
-            raise
-        plan = thrift.after(plan, span, ids, whole)
-        self._remember(plan)
-        return plan
+        for span in thrift.spans(plan):
+            ids: list[str] = []
+            try:
+                whole = yield from self._pages(query, look, ids, span)
+            except SignalError:
+                self._remember(thrift.after(plan, span, ids, whole=False))
+                raise
+            plan = thrift.after(plan, span, ids, whole)
+            self._remember(plan)
+
+    def _closer(self, plan: Plan, papers: Sequence[Paper], look: Look) -> Iterator[Items]:
+        """Yield less liked posts about papers that may or may not make it into the next digest.
+
+        That is the one of the last day of announcements before today.
+        """
+        if thrift.floor(plan) == plan.lowest:
+            return
+        today = self._context.now().astimezone(UTC).date()
+        day = max((one.announced for one in papers if one.announced < today), default=None)
+        scores = {one.key: look.scores[one.key] for one in papers if one.announced == day}
+        ids = [key.partition(":")[2] for key in thrift.near_the_cut(scores)]
+        for query in thrift.queries(self._query(plan.lowest), ids):
+            yield from self._pages(query, look, [], {})
+
+    def _pages(
+        self, query: str, look: Look, ids: list[str], span: Mapping[str, str]
+    ) -> Generator[Items, None, bool]:
+        """Read what a search returns, newest posts first; returns whether that was all of it."""
+        token: str | None = None
+        while booked := self._paid.book(LARGEST_PAGE, look.kept, SMALLEST_PAGE):
+            items, reply = self._paid.page(
+                booked, query=query, start_time=look.start, next_token=token, **span
+            )
+            ids += [item["id"] for item in items]
+            yield items
+            token = next_token(reply)
+            if not items or token is None:
+                return True
+        return False
 
     def _remember(self, plan: Plan) -> None:
         self._context.budget.remember(plan.document())
 
-    def _refresh(
-        self, ids: Sequence[str], known: Mapping[str, Known], wanted: Set[str], read: set[str]
-    ) -> Iterator[Post | Gone]:
+    def _refresh(self, ids: Sequence[str], look: Look) -> Iterator[Post | Gone]:
         """Look posts up by id, as many as the budget allows, the first ones first."""
         while ids and (booked := self._paid.book(len(ids))):
             asked, ids = ids[:booked], ids[booked:]
             items, reply = self._paid.look_up(asked)
             gone = gone_of(reply, asked)
-            yield from self._posts("refresh", items, wanted, read, known, len(gone))
+            yield from self._posts("refresh", items, look, len(gone))
             yield from (Gone(NAME, post_id) for post_id in gone)
 
-    def _posts(
-        self,
-        purpose: str,
-        items: Items,
-        wanted: Set[str],
-        read: set[str],
-        known: Mapping[str, Known] = NOTHING,
-        useful: int = 0,
-    ) -> Iterator[Post]:
-        """The posts among what was read that are about papers and new to `read`; noted as paid."""
+    def _posts(self, purpose: str, items: Items, look: Look, useful: int = 0) -> Iterator[Post]:
+        """The posts about papers among what was read, new to the look; notes what was paid."""
         now = self._context.now()
         try:
             for item in items:
-                post = None if item["id"] in read else to_post(item, wanted, now)
-                read.add(item["id"])
-                if post is not None and post.reading is not None:
-                    before, now_has = known.get(post.id), post.reading
-                    useful += before is None or before[:2] != (now_has.retweets, now_has.favorites)
+                post = None if item["id"] in look.read else to_post(item, look.wanted, now)
+                look.read.add(item["id"])
+                if post is not None:
+                    useful += look.adds(post)
                     yield post
         finally:
             dollars = len(items) * DOLLARS
             self._context.budget.note(purpose, 1, len(items), useful, dollars)
 
     def _query(self, likes: int) -> str:
-        return self._settings.query + (f" min_likes:{likes}" if likes else "")
+        query = self._settings.query
+        if not likes:
+            return query
+        return f"({query}) min_likes:{likes}" if " OR " in query else f"{query} min_likes:{likes}"
 
 
 def starts(now: datetime, since: datetime, window: timedelta) -> datetime:
