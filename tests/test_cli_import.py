@@ -36,7 +36,7 @@ def test_untrue_totals_are_told_each_time(trendbot: Command, untrue: Path) -> No
     assert lines == again.out.splitlines()[1:4]
     assert lines == [
         "1 of 3 totals cannot be true, on 1 of 1 day:",
-        "  1: each retweet seems to have counted all of them once more",
+        "  1: retweets counted again for every retweet",
         'With counting.archives = "checked" they do not rank, which changes 1 day, and who is '
         'first on 1; it is "as printed". --report lists the days.',
     ]

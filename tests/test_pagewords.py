@@ -138,7 +138,7 @@ def test_who_says_what_is_shown_only_while_it_was_seen_within_a_day() -> None:
     assert [one.author for one in quoted.quotations] == ["@seen"]
     assert quoted.others == (
         "2 posts not looked at lately, counted in the sums",
-        "1 post not looked at lately, and not counted",
+        "1 post not looked at lately, whose counts are not known",
     )
 
 
@@ -168,7 +168,7 @@ def test_a_quotation_says_what_is_particular(
 def test_a_quotation_says_why_its_newest_counts_are_not_believed() -> None:
     (quotation,) = pagewords.quoted([post("a", 1, 1, flag=UNLIKED)], COUNTED, 9).quotations
     assert quotation.counts == "1 retweet · 1 favorite"
-    assert quotation.untrue == "many retweets, and hardly a favorite"
+    assert quotation.untrue == "many retweets, hardly a favorite"
 
 
 def test_a_post_cannot_lead_elsewhere_than_to_a_page() -> None:
@@ -243,15 +243,15 @@ def test_a_course_says_when_each_number_was_counted() -> None:
 @pytest.mark.parametrize(
     ("left_out", "untrue", "said"),
     [
-        (1, 0, "1 post left out: 1 by bots, or of accounts that repeat themselves"),
-        (2, 2, "2 posts left out: 2 with counts that cannot be true"),
+        (1, 0, "1 post by bots or accounts that repeat themselves"),
+        (2, 2, "2 posts with counts that cannot be true"),
         (
             1200,
             1,
-            "1,200 posts left out: 1 with counts that cannot be true, "
-            "1,199 by bots, or of accounts that repeat themselves",
+            "1 post with counts that cannot be true, "
+            "1,199 posts by bots or accounts that repeat themselves",
         ),
-        (1, 9, "1 post left out: 1 with counts that cannot be true"),
+        (1, 9, "1 post with counts that cannot be true"),
     ],
 )
 def test_a_course_says_which_posts_are_left_out(left_out: int, untrue: int, said: str) -> None:
@@ -260,7 +260,7 @@ def test_a_course_says_which_posts_are_left_out(left_out: int, untrue: int, said
 
 def test_a_course_says_why_it_cannot_be_true() -> None:
     course = pagewords.course("x", Tally(30, 930, 20, flag=SQUARE), ())
-    assert course.untrue == "each retweet seems to have counted all of them once more"
+    assert course.untrue == "retweets counted again for every retweet"
 
 
 def test_results_have_what_was_searched_for_marked() -> None:

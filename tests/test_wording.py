@@ -48,7 +48,7 @@ def test_counts(counts: tuple[int, int], said: str) -> None:
         (
             {"x": Tally(3, 900, 0, flag=UNLIKED), "bluesky": Tally(1, 2, 3)},
             "Bluesky: 1 post, 2 retweets, 3 favorites; "
-            "X: 3 posts, not counted (many retweets, and hardly a favorite)",
+            "X: 3 posts, not counted (many retweets, hardly a favorite)",
         ),
         ({"x": Tally(1, 30, 20, flag="so\x07 it is")}, "X: 1 post, not counted (so it is)"),
         ({}, ""),

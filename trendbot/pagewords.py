@@ -97,7 +97,7 @@ class Result:
 class Course:
     """What one signal counts, and how that grew; `rows` are some of its moments, newest first.
 
-    `untrue` says why none of it counts, `left_out` which posts do not; "" if all do.
+    `untrue` says why none of it counts, `left_out` which posts do not; "" if there are none.
     """
 
     name: str
@@ -210,14 +210,15 @@ def course(signal: str, tally: Tally, points: Sequence[Point], untrue: int = 0) 
 
 
 def _left_out(posts: int, untrue: int) -> str:
-    """For example "3 posts left out: 1 with counts that cannot be true, 2 repeated or by bots"."""
+    """For example "1 post with counts that cannot be true, 2 posts by bots or …"."""
     untrue = min(posts, untrue)
     reasons = (
         (untrue, "with counts that cannot be true"),
-        (posts - untrue, "by bots, or of accounts that repeat themselves"),
+        (posts - untrue, "by bots or accounts that repeat themselves"),
     )
-    said = ", ".join(f"{number:,} {reason}" for number, reason in reasons if number)
-    return f"{wording.many(posts, 'post')} left out: {said}" if posts else ""
+    return ", ".join(
+        f"{wording.many(number, 'post')} {reason}" for number, reason in reasons if number
+    )
 
 
 def dated(cadence: Cadence, day: date) -> str:
@@ -250,7 +251,7 @@ def quoted(posts: Sequence[Post], now: datetime, most: int) -> Quoted:
     others = (
         (len(seen[most:]), "more {}"),
         (counted, "{} not looked at lately, counted in the sums"),
-        (len(unseen) - counted, "{} not looked at lately, and not counted"),
+        (len(unseen) - counted, "{} not looked at lately, whose counts are not known"),
     )
     return Quoted(
         tuple(map(_quoted, seen[:most])),

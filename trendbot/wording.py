@@ -262,13 +262,13 @@ def _short_of(day: date, until: date) -> str:
 
 
 def why(flag: str) -> str:
-    """Why counts cannot be true, for people: "many retweets, and hardly a favorite"."""
+    """Why counts cannot be true, for people: "many retweets, hardly a favorite"."""
     return _REASONS.get(flag) or text.cut(text.clean(flag), 60)
 
 
 _REASONS = {
-    honesty.UNLIKED: "many retweets, and hardly a favorite",
-    honesty.SQUARE: "each retweet seems to have counted all of them once more",
+    honesty.UNLIKED: "many retweets, hardly a favorite",
+    honesty.SQUARE: "retweets counted again for every retweet",
     honesty.JUMP: "counts that jumped at once",
 }
 

@@ -119,10 +119,10 @@ def test_what_cannot_be_true_is_flagged_and_in_no_sum(owls: Visitor) -> None:
     assert said(x.select(".counts")[0]) == (
         "43 retweets · 114 favorites, from 4 posts, counted 21 November 2026, 06:30 UTC."
     )
-    assert "1 post left out: 1 with counts that cannot be true." in said(x)
+    assert "Left out: 1 post with counts that cannot be true." in said(x)
     assert "930 retweets · 20 favorites, counted" in said(archive)
     assert (
-        "Flagged These counts cannot be true: many retweets, and hardly a favorite. "
+        "Flagged These counts cannot be true: many retweets, hardly a favorite. "
         "Digests rank them as printed." in said(archive)
     )
     assert "in all" not in said(page)

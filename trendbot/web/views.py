@@ -63,6 +63,7 @@ def _templates() -> Environment:
         auto_reload=False,
     )
     templates.globals["versioned"] = versioned
+    templates.globals["counts_of"] = wording.counts
     templates.filters["moment"] = wording.moment
     templates.filters["spelled"] = wording.spelled
     return templates
