@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.loopback import Answer, serving
 from tests.signals.outside import Purse, outside, paper
 from tests.upstream.bluesky import at_uri
 from tests.upstream.server import Upstream
@@ -19,6 +20,7 @@ from trendbot.signals.bluesky import Bluesky, asked_in, batches, in_turn
 from trendbot.signals.bluesky_hosts import BlueskySettings
 
 TODAY = date(2026, 11, 20)
+DAY = timedelta(days=1)
 SINCE = datetime(2026, 11, 13, tzinfo=UTC)
 BACKLINKS, SEARCH = "*.getBacklinks", "*.searchPosts"
 POSTS, LOGIN = "*.getPosts", "*.createSession"
@@ -154,6 +156,27 @@ def test_backlinks_are_followed_for_three_pages(build: Build, upstream: Upstream
     assert cursors == [None, "100", "200", None]
 
 
+def test_the_last_request_is_for_looking_up_what_was_found(
+    build: Build, upstream: Upstream
+) -> None:
+    posts = [about(upstream.world, "2611.10001").id for _ in range(5)]
+    assert {item.id for item in measured(build(daily_requests=16), "2611.10001")} == set(posts)
+    assert [len(upstream.asked(one)) for one in (BACKLINKS, POSTS)] == [3, 1]
+
+
+@pytest.mark.parametrize("senseless", [b"{}", b'{"records": [], "total": -1}'])
+def test_a_senseless_page_is_asked_for_unconditionally(senseless: bytes) -> None:
+    headers = {"Content-Type": "application/json", "ETag": '"v1"'}
+    page = b'{"records": [], "total": 0, "cursor": null}'
+    with serving() as site, outside(small_world(TODAY), Purse()) as context:
+        site.answers(Answer(body=senseless, headers=headers), Answer(body=page, headers=headers))
+        signal = Bluesky(BlueskySettings(constellation_url=site.url, delay=0), context)
+        with pytest.raises(SignalError):
+            signal.check()
+        assert "knows 0 posts" in signal.check()
+        assert ["if-none-match" in asked for _, asked in site.asked] == [False, False]
+
+
 def test_without_papers_nothing_is_asked(build: Build, upstream: Upstream, purse: Purse) -> None:
     assert list(build().measure([], SINCE)) == []
     assert (upstream.requests, purse.spent) == ([], 0)
@@ -204,6 +227,14 @@ def test_without_requests_left_nothing_is_gone(
     items = measured(build(), "2611.10001")  # one for known posts, one that is too few to search
     assert [type(item) for item in items] == [Post] * 25
     assert purse.spent == 149
+
+
+def test_more_known_posts_than_were_wanted_do_no_harm(upstream: Upstream) -> None:
+    posts = [about(upstream.world, "2611.10001").id for _ in range(60)]
+    settings = BlueskySettings(appview_url=upstream.bsky, daily_requests=2, every=DAY, delay=0)
+    with outside(upstream.world, Purse()) as context:
+        signal = Bluesky(settings, replace(context, worth_a_look=lambda limit: posts))
+        assert [item.id for item in signal.measure([], SINCE)] == posts[:50]
 
 
 def test_that_many_posts_at_once_are_gone_is_not_believed(

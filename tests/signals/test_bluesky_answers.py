@@ -27,6 +27,7 @@ NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 DATA = Path(__file__).parent / "data"
 POSTS = (DATA / "bluesky_posts.json").read_text(encoding="utf-8")
 BACKLINKS = (DATA / "bluesky_backlinks.json").read_text(encoding="utf-8")
+PAPER = "https://arxiv.org/abs/2611.10001"
 INES, OTTO = did("ines.example.org"), did("otto.example.org")
 
 json_values = st.recursive(
@@ -158,12 +159,12 @@ def test_what_is_missing_is_named(name: str) -> None:
     [
         {"facets": "none"},
         {"facets": [7, None, {"features": 7}, {"features": [None, {"$type": 3}]}]},
-        {"facets": [{"features": [{"$type": "org.example#link", "uri": "https://a.org"}]}]},
+        {"facets": [{"features": [{"$type": "org.example#link", "uri": PAPER}]}]},
         {"facets": [{"features": [{"$type": "app.bsky.richtext.facet#link", "uri": ["x"]}]}]},
         {"embed": 7},
         {"embed": {"$type": "app.bsky.embed.external", "external": ["x"]}},
         {"embed": {"$type": ["app.bsky.embed.external"], "external": {"uri": "x"}}},
-        {"embed": {"$type": "org.example.embed", "external": {"uri": "https://arxiv.org/abs/1"}}},
+        {"embed": {"$type": "org.example.embed", "external": {"uri": PAPER}}},
         {"embed": {"$type": "app.bsky.embed.recordWithMedia", "media": "x"}},
         {"createdAt": 7},
     ],
