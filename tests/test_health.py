@@ -92,18 +92,31 @@ def test_a_weekend_is_no_failure(answered: datetime) -> None:
 
 
 def test_once_there_is_something_new_a_day_without_anything_was_a_holiday() -> None:
-    after = on_friday(0, last_ok=MONDAY_MORNING, newest=MONDAY_MORNING.date())
+    monday = MONDAY_MORNING.date()
+    after = on_friday(0, last_ok=MONDAY_MORNING, newest=monday)
+    after = replace(after, per_day={**(after.per_day or {}), monday: 199})
     found = health.judge(ARXIV, after, [])
-    assert (found.state, found.note) == (
-        State.LOW,
-        "0 on Friday 20 November; 206 are usual on a Friday",
-    )
+    assert (found.state, found.day, found.items) == (State.OK, monday, 199)
 
 
 def test_a_day_that_is_not_over_is_not_judged() -> None:
     """Asked on Friday at noon, of the days that are over Thursday is the last."""
     noon = SATURDAY_MORNING - timedelta(hours=18)
     found = health.judge(ARXIV, on_friday(0, last_ok=noon), [])
+    assert (found.state, found.day) == (State.OK, FRIDAY - timedelta(days=1))
+
+
+def test_a_listing_is_judged_as_soon_as_it_is_there() -> None:
+    """It came on Friday at half past midnight, and nobody asks again before Monday."""
+    early = on_friday(3, last_ok=datetime(2026, 11, 20, 0, 40, tzinfo=UTC))
+    found = health.judge(ARXIV, early, [])
+    assert (found.state, found.day, found.items) == (State.LOW, FRIDAY, 3)
+
+
+def test_posts_of_a_day_that_is_not_over_are_not_judged() -> None:
+    x = Asked("signal", "x", 24 * HOUR, HOUR, frozenset())
+    early = on_friday(3, last_ok=datetime(2026, 11, 20, 0, 40, tzinfo=UTC))
+    found = health.judge(x, early, [])
     assert (found.state, found.day) == (State.OK, FRIDAY - timedelta(days=1))
 
 

@@ -100,8 +100,8 @@ class Record:
 class Health:
     """How a source or signal is; `note` says why in a line, or is "".
 
-    On `day`, the last that was over when it answered, it had `items` where `usual` are
-    usual; None is not known. `closed` are those of its hosts that are left alone now.
+    On `day`, the last full one when it answered, it had `items` where `usual` are usual;
+    None is not known. `closed` are those of its hosts that are left alone now.
     """
 
     kind: str
@@ -120,7 +120,7 @@ class Health:
 
 def judge(asked: Asked, record: Record, closed: Sequence[Host]) -> Health:
     """Say how a source or signal is, of whose hosts `closed` are left alone now."""
-    day, usual = measured_day(record)
+    day, usual = measured_day(asked.kind, record)
     per_day = record.per_day or {}
     state, note = _state(record, closed, day, usual)
     return Health(
@@ -139,9 +139,15 @@ def judge(asked: Asked, record: Record, closed: Sequence[Host]) -> Health:
     )
 
 
-def over_by(answered: datetime) -> date:
-    """The last day that was over when the answer was given: days are over when UTC says so."""
-    return answered.astimezone(UTC).date() - DAY
+def last_day(kind: str, answered: datetime, newest: date | None) -> date:
+    """The last full day when the answer was given: the day before, in UTC.
+
+    Of a source it is the day itself once there are papers of it: listings come whole.
+    """
+    over = answered.astimezone(UTC).date() - DAY
+    if kind == "source" and newest is not None:
+        return max(over, min(newest, over + DAY))
+    return over
 
 
 def same_weekdays(day: date) -> list[date]:
@@ -155,14 +161,14 @@ def usual_on(per_day: Mapping[date, int], day: date) -> int | None:
     return median_low(known) if len(known) >= FEWEST_WEEKS else None
 
 
-def measured_day(record: Record) -> tuple[date | None, int | None]:
+def measured_day(kind: str, record: Record) -> tuple[date | None, int | None]:
     """The day to judge by, and what is usual on it: the last one on which much is usual.
 
-    Without any in the last week, the last day that was over.
+    Without any in the last week, the last full day.
     """
     if record.last_ok is None:
         return None, None
-    per_day, last = record.per_day or {}, over_by(record.last_ok)
+    per_day, last = record.per_day or {}, last_day(kind, record.last_ok, record.newest)
     days = [(last - DAY * ago, usual_on(per_day, last - DAY * ago)) for ago in range(7)]
     return next((one for one in days if (one[1] or 0) >= LEAST_USUAL), days[0])
 

@@ -71,7 +71,8 @@ def test_what_is_stored_of_a_source(engine: Engine) -> None:
         ran(conn, ARXIV, MORNING - 1 * HOUR, "running")
         announce(conn, FRIDAY - 3 * DAY, 4)
         announce(conn, FRIDAY, 2)
-        announce(conn, FRIDAY + DAY, 6)  # of a day that was not over
+        announce(conn, FRIDAY + DAY, 6)
+        announce(conn, FRIDAY + 2 * DAY, 1)  # a day that is yet to come
         announce(conn, FRIDAY - DAY, 9, "another")
 
         assert health.record(conn, ARXIV) == Record(
@@ -81,8 +82,14 @@ def test_what_is_stored_of_a_source(engine: Engine) -> None:
             last_ok=MORNING - 4 * HOUR,
             failures=2,
             failing_since=MORNING - 3 * HOUR,
-            newest=FRIDAY + DAY,
-            per_day={FRIDAY - 3 * DAY: 4, FRIDAY - 2 * DAY: 0, FRIDAY - DAY: 0, FRIDAY: 2},
+            newest=FRIDAY + 2 * DAY,
+            per_day={
+                FRIDAY - 3 * DAY: 4,
+                FRIDAY - 2 * DAY: 0,
+                FRIDAY - DAY: 0,
+                FRIDAY: 2,
+                FRIDAY + DAY: 6,
+            },
         )
 
 

@@ -92,7 +92,7 @@ def _papers(conn: Connection, source: str, answered: datetime | None) -> Counted
     first, newest = _ends(conn, papers.c.announced, mine)
     if answered is None or first is None:
         return newest, {}
-    last = health.over_by(answered)
+    last = health.last_day("source", answered, newest)
     days = timedelta(days=7 * (health.WEEKS + 1))
     since = max(first, last - days)
     rows = conn.execute(
@@ -111,7 +111,7 @@ def _posts(conn: Connection, signal: str, answered: datetime | None) -> Counted:
     first, newest = _ends(conn, posts.c.posted_at, mine)
     if answered is None or first is None:
         return newest and newest.date(), {}
-    last = health.over_by(answered)
+    last = health.last_day("signal", answered, None)
     days = [day for day in (last, *health.same_weekdays(last)) if day >= first.date()]
     counts = {
         day: conn.scalar(select(func.count()).where(mine, _posted_on(day))) or 0 for day in days
