@@ -67,7 +67,7 @@ LAYERS = (
             "doctor",
             "reports",
         ),
-        *("status", "terminal", "web", "worker"),
+        *("spending", "status", "terminal", "web", "worker"),
     ),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -188,6 +188,13 @@ class App:
             for name, _, settings in _enabled(kind, registry, getattr(self.settings, kind))
         )
 
+    @property
+    def budgets(self) -> dict[str, int]:
+        """The posts each enabled signal may pay for in a day; free ones are not in it."""
+        enabled = _enabled("signals", SIGNALS, self.settings.signals)
+        limits = ((name, getattr(of, "daily_post_budget", None)) for name, _, of in enabled)
+        return {name: limit for name, limit in limits if limit is not None}
+
     def _context(self, name: str) -> Context:
         return Context(
             home=self.settings.home,

@@ -237,11 +237,14 @@ for command in (import_group, subscribers, unsubscribe, worker):
 def status(config: Path | None, as_json: bool) -> None:
     """Say how sources, signals and deliveries stand."""
     from trendbot.reports import show_status, status_document
+    from trendbot.spending import with_budgets
     from trendbot.store.health import standing
 
     app = open_app(config)
     with app.engine.connect() as conn:
         document = status_document(conn, standing(conn, app.asked, app.now()))
+        rows, today = document["signals"], app.now().date()
+        document["signals"] = with_budgets(conn, rows, app.budgets, today)
     if as_json:
         print_json(document)
     else:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
-from trendbot import pagewords, status
+from trendbot import pagewords, spending, status
 from trendbot.archive_check import CheckedDay
 from trendbot.collect import Imported
 from trendbot.contest import Ranked
@@ -282,7 +282,7 @@ def show_status(console: Console, document: Mapping[str, Any]) -> None:
     console.print(_books_table(document["digests"]))
     for kind in ("sources", "signals"):
         console.print(status.table(kind, document[kind]))
-        for line in status.closed_lines(document[kind]):
+        for line in [*status.closed_lines(document[kind]), *spending.lines(document[kind])]:
             console.print(Text(line))
     console.print(_runs_table("last digest runs", document["last_digest_runs"]))
     for row in document["digests"]:
