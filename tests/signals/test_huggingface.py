@@ -1,6 +1,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.signals.outside import Purse, outside, paper, papers_of
 from tests.upstream.server import Upstream
 from tests.upstream.world import WorldEntry, small_world
 from trendbot.errors import SettingsError, SignalError
-from trendbot.model import Post, Reading
+from trendbot.model import Gone, Post, Reading
 from trendbot.settings import section
 from trendbot.signals.huggingface import HuggingFace, HuggingFaceSettings, parse, to_post
 
@@ -42,9 +43,15 @@ def build(upstream: Upstream) -> Iterator[Build]:
         yield build
 
 
-def measured(signal: HuggingFace, upstream: Upstream, days: int = 7) -> list[Post]:
+def measured(signal: HuggingFace, upstream: Upstream, days: int = 7) -> list[Post | Gone]:
     since = upstream.world.now - timedelta(days=days)
     return list(signal.measure(papers_of(upstream.world), since))
+
+
+def due(signal: HuggingFace, *ids: str) -> None:
+    """These posts are known, and due for another look."""
+    known = replace(signal._context, worth_a_look=lambda limit: list(ids[:limit]))
+    vars(signal)["_context"] = known
 
 
 def crowd(upstream: Upstream, size: int) -> None:
@@ -77,7 +84,7 @@ def test_each_day_is_asked_once_and_each_paper_counted(build: Build, upstream: U
     assert {
         post.papers: (post.reading.favorites, post.reading.replies)
         for post in posts
-        if post.reading
+        if isinstance(post, Post) and post.reading
     } == {
         ("arxiv:2611.10001",): (42, 5),
         ("arxiv:2611.10002",): (17, 1),
@@ -258,3 +265,46 @@ def test_on_unless_switched_off() -> None:
 def test_settings_have_bounds(table: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match=next(iter(table))):
         section(HuggingFaceSettings, table, "signals.huggingface")
+
+
+def test_known_posts_are_looked_up_unless_a_page_had_them(build: Build, upstream: Upstream) -> None:
+    old = WorldEntry("2611.19999", TODAY - timedelta(days=30), 77, 3)
+    upstream.world.entries = [*upstream.world.entries, old]
+    signal = build()
+    listed = [post.id for post in measured(signal, upstream)]
+    due(signal, listed[0], "2611.19999", "2611.18888")
+    upstream.requests.clear()
+    *_, again, gone = measured(signal, upstream)
+    assert isinstance(again, Post)
+    assert (again.id, again.reading) == ("2611.19999", Reading(NOW, 0, 77))
+    assert gone == Gone("huggingface", "2611.18888")
+    asked = [one.path for one in upstream.asked("/api/papers/*")]
+    assert asked == ["/api/papers/2611.19999", "/api/papers/2611.18888"]
+
+
+def test_no_more_than_twenty_are_looked_up(build: Build, upstream: Upstream) -> None:
+    signal = build()
+    due(signal, *(f"2611.{number}" for number in range(30000, 30100)))
+    measured(signal, upstream)
+    assert len(upstream.asked("/api/papers/*")) == 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "says"),
+    [
+        ("status", {"status": 500}, "500"),
+        ("json", {"document": []}, "2611.18888"),
+        ("json", {"document": {"id": "2611.11111"}}, "another paper came"),
+        ("json", {"document": {"id": "2611.18888"}}, "submittedOnDailyAt"),
+        ("malformed", {"body": b'1}, {"id": 2'}, "not JSON"),
+    ],
+)
+def test_a_look_that_fails_is_not_a_post_that_is_gone(
+    kind: str, how: dict[str, Any], says: str, build: Build, upstream: Upstream
+) -> None:
+    signal = build()
+    upstream.world.entries = [WorldEntry("2611.18888", TODAY - timedelta(days=30), 1, 0)]
+    due(signal, "2611.18888")
+    upstream.fault("/api/papers/*", kind, times=None, **how)
+    with pytest.raises(SignalError, match=says):
+        measured(signal, upstream)

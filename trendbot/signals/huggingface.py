@@ -1,9 +1,11 @@
 """Upvotes and comments on the daily papers pages of Hugging Face.
 
 One page lists the papers people submitted on one day. Each counts as one post: its upvotes
-are the favorites, its comments the replies; there is nothing like a retweet.
+are the favorites, its comments the replies; there is nothing like a retweet. Posts that are due
+for another look and on none of these pages are asked for by their paper, which tells no comments.
 
-API: https://huggingface.co/docs/hub/api, `GET /api/daily_papers?date=&limit=&p=`.
+API: https://huggingface.co/docs/hub/api, `GET /api/daily_papers?date=&limit=&p=` and
+`GET /api/papers/{id}`.
 """
 
 import json
@@ -14,25 +16,29 @@ from typing import Any
 
 from pydantic import Field
 
-from trendbot.answers import count, moment
+from trendbot.answers import count, moment, table
 from trendbot.context import Context
 from trendbot.errors import SignalError
+from trendbot.fetch import Page
+from trendbot.fetch_rules import Failure
 from trendbot.links import papers_in
-from trendbot.model import Paper, Post, Reading
-from trendbot.settings import HttpUrl, Section
+from trendbot.model import Gone, Paper, Post, Reading
+from trendbot.settings import Duration, HttpUrl, Section
 
 NAME = "huggingface"
 MAX_DAYS = 100
 MAX_PAGES = 20
+MOST_LOOKED_UP = 20
 # The largest page Hugging Face gives is undocumented; its default is this. A page with at
 # least as many papers may have been cut, whatever `limit` asked for.
 SURELY_GIVEN = 50
 
 
 class HuggingFaceSettings(Section):
-    """`limit` papers are asked for per page, `delay` seconds apart."""
+    """`limit` papers are asked for per page, `delay` seconds apart, at most once in `every`."""
 
     enabled: bool = True
+    every: Duration = timedelta(hours=6)
     base_url: HttpUrl = "https://huggingface.co"
     limit: int = Field(100, ge=1, le=100)
     delay: float = Field(1, ge=0, le=60)
@@ -44,22 +50,29 @@ class HuggingFace:
     Settings = HuggingFaceSettings
 
     def __init__(self, settings: HuggingFaceSettings, context: Context) -> None:
+        self.every = settings.every
         self._settings = settings
         self._context = context
 
-    def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post]:
+    def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post | Gone]:
         """Yield one post for each of `papers` on the daily pages from `since` until today.
 
-        Asks for no more than the last 100 days. Raises SignalError.
+        Asks for no more than the last 100 days; then for known posts that are on none of
+        these pages, which may be gone. Raises SignalError.
         """
         wanted = {paper.key for paper in papers}
         if not wanted:
             return
+        seen = set()
         for day in self._days(since):
             for entry in self._entries(day):
+                seen.add(_paper_id(entry))
                 if (key := f"arxiv:{_paper_id(entry)}") in wanted:
                     wanted.remove(key)
                     yield to_post(entry, self._context.now())
+        known = self._context.worth_a_look(len(seen) + MOST_LOOKED_UP)
+        for paper_id in [one for one in known if one not in seen][:MOST_LOOKED_UP]:
+            yield self._look_up(paper_id)
 
     def check(self) -> str:
         """Ask for today's page; return one line on what is there or raise SignalError."""
@@ -87,28 +100,40 @@ class HuggingFace:
             seen |= ids
         raise SignalError(f"Hugging Face: {day} has more than {MAX_PAGES} pages; not read further")
 
+    def _look_up(self, paper_id: str) -> Post | Gone:
+        try:
+            page = self._ask(f"/api/papers/{paper_id}", {})
+        except SignalError as error:
+            if isinstance(error.__cause__, Failure) and error.__cause__.status == 404:
+                return Gone(NAME, paper_id)
+            raise
+        entry = {"paper": table(_document(page.text), "Hugging Face", f"paper {paper_id}")}
+        if _paper_id(entry) != paper_id:
+            raise SignalError(f"Hugging Face: another paper came where {paper_id} was asked for")
+        return to_post(entry, self._context.now())
+
     def _page(self, day: date, number: int) -> list[Mapping[str, Any]]:
         params = {"date": day.isoformat(), "limit": str(self._settings.limit)}
-        page = self._context.fetcher.get(
-            f"{self._settings.base_url}/api/daily_papers",
-            params=params | ({"p": str(number)} if number else {}),
-            accept="application/json",
-            delay=self._settings.delay,
-            error=SignalError,
-        )
+        page = self._ask("/api/daily_papers", params | ({"p": str(number)} if number else {}))
         try:
             return parse(page.text)
         except SignalError:
             self._context.fetcher.forget(page)
             raise
 
+    def _ask(self, path: str, params: Mapping[str, str]) -> Page:
+        return self._context.fetcher.get(
+            f"{self._settings.base_url}{path}",
+            params=params,
+            accept="application/json",
+            delay=self._settings.delay,
+            error=SignalError,
+        )
+
 
 def parse(text: str) -> list[Mapping[str, Any]]:
     """Read one page of daily papers; raises SignalError unless each entry has a paper's id."""
-    try:
-        entries = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SignalError("Hugging Face: daily_papers is not JSON; try again later") from error
+    entries = _document(text)
     if not isinstance(entries, list):
         raise SignalError("Hugging Face: daily_papers is not a list of papers any more")
     for entry in entries:
@@ -116,6 +141,13 @@ def parse(text: str) -> list[Mapping[str, Any]]:
             raise SignalError("Hugging Face: an entry of daily_papers has no paper")
         _paper_id(entry)
     return entries
+
+
+def _document(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SignalError("Hugging Face: the answer is not JSON; try again later") from error
 
 
 def to_post(entry: Mapping[str, Any], taken_at: datetime) -> Post:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from trendbot.context import Context
@@ -22,6 +22,7 @@ class SampleSignal:
     """One post for each paper in sample.json: the total the Hot Papers archive printed."""
 
     Settings = SampleSignalSettings
+    every = timedelta(days=1)  # they never change
 
     def __init__(self, settings: SampleSignalSettings, context: Context) -> None:
         pass
