@@ -29,7 +29,7 @@ from trendbot.text import clean, cut
 
 NAME = "hackernews"
 LARGEST_PAGE = 1000
-MAX_REQUESTS = 20  # some 20 to 40 stories a day have an address at arXiv
+MAX_REQUESTS = 20  # some 20,000 stories
 MAX_LOOKS = 300
 LOOKS_AT_ONCE = 100
 SURELY_THERE = 10  # so many stories are not all deleted between two looks
