@@ -123,8 +123,8 @@ def repeats_title(text: str, title: str) -> bool:
     said = [word for word in _words(_MARKS, text) if word not in _AROUND or word in wanted]
     if not wanted or not said:
         return False
-    if "by" in said[len(wanted) - 1 :]:
-        said = said[: said.index("by", len(wanted) - 1)]
+    if "by" in said[len(wanted) :]:
+        said = said[: said.index("by", len(wanted))]
     if _is_cut(text) and len(said) > 4 and said[:-1] == wanted[: len(said) - 1]:
         return True
     common = (Counter(said) & Counter(wanted)).total()
