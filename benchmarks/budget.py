@@ -1,6 +1,7 @@
 """What X brings for the money: recall of the true top 20 against posts read.
 
-    python benchmarks/budget.py [--archive FOLDER] [--days 5] [--seeds 5] [--budgets 200,1000]
+    python benchmarks/budget.py [--archive FOLDER] [--days 5] [--seeds 3] [--budgets 200,1000]
+        [--hard]
 
 Plays days of X: 1,500 papers are announced at 00:00 UTC, some 50,000 posts link to them
 over two days, and at 06:30 of the morning after the day's digest is made. The real adapter
@@ -24,7 +25,11 @@ are. Lists with fewer than five papers are left out. Behind the list totals fall
 rank, which has a long tail, as all of this has: a paper's total is spread over its posts
 so that a few have most of it. The rest are bots, with a like now and then, and posts
 nobody likes. Posts arrive over 48 hours, log-normally, most in the first; counts grow
-toward their last value with hours of half-life, some take off only after half a day.
+toward their last value within hours, some take off only after half a day or more. With
+--hard each post has about as much of its paper's total as any other, and bots three times
+the likes, so that much of what decides is in posts with one like or two.
+
+`week` is the recall of the true best 20 of all days, at the last digest.
 """
 
 import argparse
@@ -455,7 +460,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--archive", type=Path)
     parser.add_argument("--days", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--hard", action="store_true", help="attention spread over many posts")
     parser.add_argument("--budgets", default="100,200,500,1000,2000")
     wanted = parser.parse_args()
@@ -473,6 +478,8 @@ def main() -> None:
             figures[name].weeks += of.weeks
     server.shutdown()
     shape = f"{len(heads)} days of the archive" if heads else "invented days"
+    if wanted.archive and not heads:
+        print(f"{wanted.archive}: no day lists five papers")
     print(
         f"{PAPERS} papers, {POSTS:,} posts a day; {wanted.days} days, {wanted.seeds} seeds; {shape}"
     )
