@@ -38,6 +38,11 @@ class Count:
     favorites: int
 
 
+def worth(post: WorldPost) -> tuple[int, int]:
+    """What the better of two posts has more of: retweets + favorites, else favorites."""
+    return post.retweets + post.favorites, post.favorites
+
+
 class Truth:
     """What could be known of a week by what its upstream told, and what follows from it."""
 
@@ -49,7 +54,7 @@ class Truth:
         self._told: defaultdict[str, list[datetime]] = defaultdict(list)  # posts and entries
         self._about: defaultdict[str, list[WorldPost]] = defaultdict(list)
         self._shown: dict[str, int] = {}  # in a daily digest, by their score then
-        self._told_at: datetime | None = None  # when readers got the last one
+        self._counted_at: datetime | None = None  # the last one
         for post in week.world.posts:
             for url in post.urls:
                 self._about[url.rpartition("/")[2]].append(post)
@@ -67,7 +72,7 @@ class Truth:
                 votes[signal, post.author, "" if post.author in BOTS else post.text].append(seen)
         counting: defaultdict[str, list[WorldPost]] = defaultdict(list)
         for (signal, *_), same in votes.items():
-            counting[signal].append(max(same, key=lambda post: post.retweets + post.favorites))
+            counting[signal].append(max(same, key=worth))
         found = {
             signal: Count(
                 len(posts), sum(one.retweets for one in posts), sum(one.favorites for one in posts)
@@ -100,22 +105,21 @@ class Truth:
         }
         return self._in_order({one: score for one, score in scores.items() if score}, moment)
 
-    def made(self, papers: list[str], moment: datetime, is_news: bool = True) -> None:
-        """A daily digest of these papers was made, counted by that moment; mailed if it is news."""
+    def made(self, papers: list[str], moment: datetime) -> None:
+        """A daily digest of these papers was made, counted by that moment."""
         for paper in papers:
             self._shown[paper] = self.score(paper, moment)
-        if is_news:
-            self._told_at = moment
+        self._counted_at = moment
 
     def _listed(self) -> list[WorldPaper]:
         self._listen()
         return [paper for paper in self.week.world.papers if paper.id in self._known]
 
     def _is_late(self, paper: WorldPaper, day: date, score: int) -> bool:
-        """Whether it is of the week before and took off since readers got the last digest."""
-        if not day - LATE_FOR <= paper.announced < day or self._told_at is None:
+        """Whether it is of the week before and took off since the last digest."""
+        if not day - LATE_FOR <= paper.announced < day or self._counted_at is None:
             return False
-        return paper.id in self._shown or score >= 2 * self.score(paper.id, self._told_at)
+        return paper.id in self._shown or score >= 2 * self.score(paper.id, self._counted_at)
 
     def _in_order(self, scores: dict[str, int], moment: datetime) -> list[str]:
         def place(paper: str) -> tuple[int, int, str]:

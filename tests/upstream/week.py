@@ -67,7 +67,7 @@ TROUBLE = (
 DOWN = (at(WEDNESDAY, 20), at(FRIDAY, 20))
 TAKE_OFF = at(FRIDAY, 21)
 FLOOD = at(SATURDAY, 8)
-JUMP = (at(SATURDAY, 3), at(SATURDAY, 12))
+JUMP = (at(SATURDAY, 6.5), at(SATURDAY, 12))
 _FIRST = ("Sparse", "Patient", "Curious", "Frozen", "Gentle", "Hollow", "Modest", "Rapid", "Tidal")
 _SECOND = ("Gradients", "Lanterns", "Owls", "Tokens", "Kernels", "Rivers", "Priors", "Mirrors")
 _THIRD = ("at Night", "Without Labels", "in the Wild", "Revisited", "by Hand", "for Two", "Again")
@@ -90,7 +90,7 @@ def jumps(growth: Growth, since: timedelta, until: timedelta, times: float) -> G
 class Week:
     """The world of that week, its heroes, and the way through it."""
 
-    def __init__(self, seed: int = 7, papers: int = 40) -> None:
+    def __init__(self, seed: int = 7, papers: int = 36) -> None:
         self.world = World(MONDAY, at(MONDAY, 1))
         self.deleted: list[WorldPost] = []
         self._random = Random(seed)
@@ -121,7 +121,7 @@ class Week:
         """The papers of a day, those people will talk about most first."""
         announced = []
         for n in range(papers + self._random.randint(-8, 8)):
-            others = self._random.sample(CATEGORIES, self._random.choice((1, 1, 2, 3)))
+            others = self._random.sample(CATEGORIES, self._random.choice((1, 1, 1, 2, 3)))
             title = [self._random.choice(words) for words in (_FIRST, _SECOND, _THIRD)]
             key = f"2611.{10_000 + 1000 * number + n}"
             authors = (f"Ada Author{n}", f"Bo Writer{number}")
@@ -205,7 +205,7 @@ class Week:
         for network in NETWORKS:
             self.says(network, (self.late,), TAKE_OFF, 700).growth = settles(2 * HOUR)
             self.says(network, (self.overslept,), at(THURSDAY, 8), 300)
-        for paper, fame in ((self.again, 500), (self.climber, 260)):
+        for paper, fame in ((self.again, 700), (self.climber, 260)):
             self.says("x", (paper,), TAKE_OFF, 4 * fame).growth = settles(2 * HOUR)
         entry = WorldEntry(self.jumper.id, THURSDAY, 12, 1)
         since, until = (moment - at(THURSDAY, 0) for moment in JUMP)
