@@ -92,6 +92,7 @@ DOUBTED = replace(
     authors=("Ines Vela",),
     abstract="Of lanterns that were counted twice.",
     categories=("cs.IR",),
+    announced=FRIDAY - timedelta(days=1),
 )
 
 
