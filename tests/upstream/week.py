@@ -7,8 +7,8 @@
         week.reach(moment, upstream)  # the clock, and the trouble of that hour
 
 Every day from Monday to Friday arXiv announces papers, a few of them famous. Who writes about
-them does so by day, and what is written has its counts within hours: from midnight UTC until
-seven in the morning nothing grows, so that it does not matter at what hour of the night
+them does so by day, and what is written has its counts within hours: from midnight UTC on
+nothing of the day before grows, so that it does not matter at what hour of the night
 somebody looks. Out of the ordinary are
 
     papers    `late`     of Tuesday, takes off on Friday evening
