@@ -25,7 +25,7 @@ from trendbot.doorway import Doorway
 from trendbot.errors import TransportError, TrendbotError
 from trendbot.model import Cadence
 from trendbot.settle import rest
-from trendbot.store import digests, erasure, limits, papers, posts, runs
+from trendbot.store import digests, erasure, hosts, limits, papers, posts, runs
 from trendbot.store.engine import explain
 from trendbot.store.runs import Run
 from trendbot.terminal import begin_log
@@ -36,6 +36,7 @@ POST_EVERY = 30.0  # seconds
 RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
 UNCONFIRMED_FOR = timedelta(days=30)
+UNASKED_FOR = timedelta(days=7)
 UNSEEN_FOR = timedelta(days=1)  # posts nobody saw for so long may be gone
 TOLD = ("ok", "quiet")
 LISTEN_EVERY = 0.2  # seconds, for a signal
@@ -101,8 +102,8 @@ def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
 def tidy(app: App) -> None:
     """Forget what must not be kept.
 
-    That is full limits, who never confirmed, what servers said of readers who were erased, and
-    what posts say that were not seen on their network for a day.
+    That is full limits, who never confirmed, what servers said of readers who were erased,
+    what posts say that were not seen on their network for a day, and hosts nobody asks now.
     """
     now = app.now()
     with app.engine.begin() as conn:
@@ -110,6 +111,7 @@ def tidy(app: App) -> None:
         erasure.scrub(conn, now)
         erasure.forget_unconfirmed(conn, now - UNCONFIRMED_FOR)
         posts.erase_unseen(conn, now - UNSEEN_FOR)
+        hosts.prune(conn, now - UNASKED_FOR)
 
 
 def start_post(app: App, stopping: threading.Event) -> threading.Thread:

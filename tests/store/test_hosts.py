@@ -104,3 +104,11 @@ def test_a_long_reason_is_cut(engine: Engine, now: datetime) -> None:
         found = hosts.find(conn, HOST)
         assert found is not None
         assert len(found.reason) == 300
+
+
+def test_hosts_that_nobody_asks_any_more_are_forgotten(engine: Engine, now: datetime) -> None:
+    with engine.begin() as conn:
+        hosts.failed(conn, "old.example.org", WHY, True, now - timedelta(days=8))
+        fail(conn, now - timedelta(days=6), 3)
+        hosts.prune(conn, now - timedelta(days=7))
+        assert [one.host for one in hosts.ailing(conn)] == [HOST]

@@ -71,3 +71,8 @@ def reopen(conn: Connection) -> None:
     closed = hosts.c.closed_until.is_not(None)
     values = {"failures": CLOSED_AFTER - 1, "closed_until": None}
     conn.execute(update(hosts).where(closed).values(**values))
+
+
+def prune(conn: Connection, before: datetime) -> None:
+    """Forget hosts that failed last before that: they are not asked any more."""
+    conn.execute(delete(hosts).where(hosts.c.failed_at < before))
