@@ -14,7 +14,7 @@ from trendbot import contest, deliver, pipeline, reports
 from trendbot.app import App
 from trendbot.model import Cadence, DeliveryState, Digest, Paper, Post, Reading, Status
 from trendbot.settings import Ranking, Settings
-from trendbot.store import books, papers, posts, runs, subscribers
+from trendbot.store import books, hosts, papers, posts, runs, subscribers
 from trendbot.store.books import Books
 from trendbot.store.health import standing
 
@@ -294,3 +294,15 @@ def test_a_message_cannot_drive_the_terminal(
     assert "daily 2026-11-19: sending stopped: " in shown
     assert f"again at {now:%H:%M} UTC" in shown
     assert "last digest runs" in shown
+
+
+@pytest.mark.usefixtures("planned")
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_host_that_is_left_alone_is_told(app: App, screen: Console, now: datetime) -> None:
+    with app.engine.begin() as conn:
+        for _ in range(3):
+            hosts.failed(conn, "arxiv.org", "answered HTTP 503", True, now)
+        reports.show_status(
+            screen, reports.status_document(conn, standing(conn, app.asked, app.now()))
+        )
+    assert shown_on(screen).count("arxiv.org is left alone until ") == 1

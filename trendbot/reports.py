@@ -282,8 +282,10 @@ def show_status(console: Console, document: Mapping[str, Any]) -> None:
     console.print(_books_table(document["digests"]))
     for kind in ("sources", "signals"):
         console.print(status.table(kind, document[kind]))
-        for line in [*status.closed_lines(document[kind]), *spending.lines(document[kind])]:
+        for line in spending.lines(document[kind]):
             console.print(Text(line))
+    for line in status.closed_lines([*document["sources"], *document["signals"]]):
+        console.print(Text(line))
     console.print(_runs_table("last digest runs", document["last_digest_runs"]))
     for row in document["digests"]:
         if row["stopped"]:
