@@ -183,9 +183,10 @@ def test_a_call_under_way_is_waited_for(engine: Engine, desk: Desk) -> None:
 
     with working(engine, call) as stopping:
         assert begun.wait(PATIENCE)
-    assert desk.calls.qsize() == 1
-    assert count(engine, "procrastinate_jobs", "status = 'todo'") == 1
-    assert count(engine, "procrastinate_jobs") == 1
+    done = desk.calls.qsize()
+    assert done in (1, 2)  # a worker may notice the stop only when it has taken the other one
+    assert count(engine, "procrastinate_jobs", "status = 'todo'") == 2 - done
+    assert count(engine, "procrastinate_jobs") == 2 - done
 
 
 def test_a_call_that_does_not_end_is_given_up_after_a_while(engine: Engine, desk: Desk) -> None:
