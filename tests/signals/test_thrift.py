@@ -47,7 +47,7 @@ def test_what_is_kept_leaves_the_search_a_page(left: int, known: int) -> None:
 @given(LEFT, st.integers(0, 600), LIKES)
 def test_counting_and_searching_fit_what_is_left(left: int, lowest: int, likes: list[int]) -> None:
     plan = sized(thrift.planned("url:arxiv.org", lowest, left), counter(likes))
-    assert len(plan.counted) <= plan.counts <= MOST_COUNTS
+    assert len(plan.counted) <= plan.counts <= 5
     assert plan.counts + plan.room == left
     assert plan.counts * thrift.COUNTS_SHARE <= left
     floor = thrift.floor(plan)
@@ -63,6 +63,15 @@ def test_the_floor_is_the_lowest_that_fits(left: int, lowest: int, likes: list[i
     room = dict.fromkeys(thrift.ladder(lowest), plan.room - closer) | {lowest: plan.room}
     fits = [rung for rung in room if counter(likes)(rung) <= room[rung]]
     assert thrift.floor(plan) == min(fits, default=max(room))
+
+
+def test_a_sixth_is_left_for_a_closer_look_unless_all_fits() -> None:
+    count = counter([3] * 95 + [1] * 200)
+    floors = {
+        left: thrift.floor(sized(thrift.planned("url:arxiv.org", 1, left), count))
+        for left in (105, 117, 118, 299, 300)
+    }
+    assert floors == {105: 5, 117: 5, 118: 2, 299: 2, 300: 1}
 
 
 @given(st.integers(100, 5000), st.integers(0, 4000), LIKES)

@@ -124,8 +124,25 @@ def test_papers_near_the_cut_get_a_closer_look_once_a_day(
         'min_likes:1 (url:"2611.09001" OR url:"2611.09001v1")',
     ]
     assert purse.notes["search"][:3] == (2, 50, 40)
-    assert measured(build(), upstream) == []
+    late = a_post(upstream, 999, 0.1, 60)
+    late.urls = ("https://arxiv.org/abs/2611.09001",)
+    upstream.world.posts.append(late)
+    assert [post.id for post in measured(build(), upstream)] == [late.id]
     assert queries(upstream, SEARCH)[2:] == ["min_likes:5"]
+
+
+def test_what_was_counted_before_x_failed_is_not_counted_again(
+    build: Build, upstream: Upstream, purse: Purse
+) -> None:
+    crowd(upstream, 440, likes=lambda _: 3)
+    upstream.fault(COUNTS, "status", after=2)
+    with pytest.raises(SignalError, match="503"):
+        measured(build(), upstream)
+    measured(build(), upstream)
+    floors = queries(upstream, COUNTS)
+    assert len(floors) == 6
+    assert len(set(floors)) == 5  # the one that failed was free, and asked for again
+    assert purse.notes["size"][0] == 5
 
 
 def test_a_floor_of_likes_holds_for_all_that_is_searched_for(

@@ -122,3 +122,14 @@ def test_refresh_bounds_the_look_ups(build: Build, upstream: Upstream) -> None:
     measured(build(known=known, refresh=2), upstream)
     [lookup] = upstream.asked(LOOK_UP)
     assert lookup.query["ids"].split(",") == known[:2]
+
+
+def test_a_search_that_fits_no_budget_leaves_what_is_kept(
+    build: Build, upstream: Upstream, purse: Purse
+) -> None:
+    old = [a_post(upstream, 1000 + number, 60, 90) for number in range(30)]
+    crowd(upstream, 400, likes=lambda _: 6000)
+    upstream.world.posts += old
+    posts = measured(build(known=[post.id for post in old], daily_post_budget=240), upstream)
+    assert {post.id for post in posts} >= {post.id for post in old}
+    assert purse.spent == purse.noted == 235  # five are too few for a page
