@@ -28,6 +28,7 @@ LAYERS = (
             "fetch_rules",
             "feed_forms",
             "forms",
+            "garbage",
             "health",
             "honesty",
             "hotpapers",

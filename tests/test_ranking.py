@@ -1,6 +1,5 @@
 """Ranking is deterministic to the last tie, and every rule of it shows."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -76,7 +75,7 @@ def test_more_favorites_never_lower_a_paper(found: list[Candidate]) -> None:
     last = order[-1]
     name, tally = min(last.signals.items())
     better = [
-        replace(one, signals={**one.signals, name: replace(tally, favorites=tally.favorites + 1)})
+        one._replace(signals={**one.signals, name: tally._replace(favorites=tally.favorites + 1)})
         if one.paper_id == last.paper_id
         else one
         for one in found

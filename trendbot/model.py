@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Day = date  # where a field is called date, the name no longer means the type
 
@@ -131,13 +131,13 @@ class Gone:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """What one signal adds to a paper: the posts that count and the sums of their counts.
 
     `growth` is retweets + favorites a day, by the last readings; `measured_at` the newest
     reading. `left_out` posts do not count: repeats of one account, flagged ones. A `flag`
-    says why none of it counts in rankings; "" if it does.
+    says why none of it counts in rankings; "" if it does. (A tuple, as rankings make hundreds
+    of thousands of them.)
     """
 
     posts: int

@@ -9,15 +9,15 @@ the same counts always give the same list.
 from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import groupby, islice
+from typing import NamedTuple
 
+from trendbot.garbage import uncollected
 from trendbot.model import By, Cadence, Tally
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A paper announced in the window, with what each signal counted for it.
 
     `field` is its primary category.
@@ -29,8 +29,7 @@ class Candidate:
     field: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A paper's place in a ranking, 1 being the first, and the sums that put it there.
 
     `merit` is what the order is by.
@@ -69,20 +68,12 @@ def score(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> float:
 
     Flagged tallies have no part in it.
     """
-    return sum(
-        weights.get(name, 1) * (signals[name].retweets + signals[name].favorites)
-        for name in sorted(signals)
-        if not signals[name].flag
-    )
+    return _add_up(signals, weights).score
 
 
 def growth(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> float:
     """How much the score grows a day, by the last readings."""
-    return sum(
-        weights.get(name, 1) * signals[name].growth
-        for name in sorted(signals)
-        if not signals[name].flag
-    )
+    return _add_up(signals, weights).growth
 
 
 def percentiles(scored: Iterable[tuple[Candidate, float]]) -> dict[int, float]:
@@ -120,31 +111,52 @@ def rank(
     By total that is by score, by rising by how fast it grows, by field by the percentile
     within the primary category; then by score, favorites, and key.
     """
-    scored = [(one, score(one.signals, weights)) for one in candidates]
-    shares = percentiles(scored) if by is By.FIELD else {}
+    with uncollected():
+        added = [(one, _add_up(one.signals, weights)) for one in candidates]
+        shares = percentiles((one, sums.score) for one, sums in added) if by is By.FIELD else {}
 
-    def merit(one: Candidate, points: float) -> float:
-        if by is By.RISING:
-            return growth(one.signals, weights)
-        return shares[one.paper_id] if by is By.FIELD else points
+        def merit(one: Candidate, sums: _Sums) -> float:
+            if by is By.TOTAL:
+                return sums.score
+            return sums.growth if by is By.RISING else shares[one.paper_id]
 
-    ordered = sorted(
-        (-merit(one, points), -points, -_sum(one.signals, "favorites"), one.key, one)
-        for one, points in scored
-        if points >= min_score and _counts(one.signals)
-    )
-    return [
-        Standing(
-            place,
-            one.paper_id,
-            -points,
-            _sum(one.signals, "retweets"),
-            -favorites,
-            one.signals,
-            -worth,
+        ordered = sorted(
+            (-merit(one, sums), -sums.score, -sums.favorites, one.key, sums.retweets, one)
+            for one, sums in added
+            if sums.counts and sums.score >= min_score
         )
-        for place, (worth, points, favorites, _, one) in enumerate(ordered, start=1)
-    ]
+        return [
+            Standing(place, one.paper_id, -points, retweets, -favorites, one.signals, -worth)
+            for place, (worth, points, favorites, _, retweets, one) in enumerate(ordered, start=1)
+        ]
+
+
+class _Sums(NamedTuple):
+    """Over all signals of a paper that are not flagged; `counts` if there are any."""
+
+    counts: bool
+    score: float
+    growth: float
+    retweets: int
+    favorites: int
+
+
+def _add_up(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> _Sums:
+    """All that a ranking needs in one go, since it does this for every paper."""
+    counts = False
+    score: float = 0
+    growth: float = 0
+    retweets = favorites = 0
+    for name in sorted(signals):  # sums of fractions depend on the order
+        tally = signals[name]
+        if not tally.flag:
+            counts = True
+            weight = weights.get(name, 1)
+            score += weight * (tally.retweets + tally.favorites)
+            growth += weight * tally.growth
+            retweets += tally.retweets
+            favorites += tally.favorites
+    return _Sums(counts, score, growth, retweets, favorites)
 
 
 def choose(standings: Sequence[Standing], size: int, shown: Mapping[int, float]) -> list[Standing]:
@@ -158,7 +170,7 @@ def choose(standings: Sequence[Standing], size: int, shown: Mapping[int, float])
         for one in standings
         if one.paper_id not in shown or one.score >= 2 * shown[one.paper_id]
     )
-    return [replace(one, rank=place) for place, one in enumerate(islice(fresh, size), start=1)]
+    return [one._replace(rank=place) for place, one in enumerate(islice(fresh, size), start=1)]
 
 
 def movement(rank: int, paper_id: int, last: Mapping[int, int], seen: Container[int]) -> str:
@@ -173,11 +185,3 @@ def movement(rank: int, paper_id: int, last: Mapping[int, int], seen: Container[
     if places == 0:
         return "same"
     return f"up {places}" if places > 0 else f"down {-places}"
-
-
-def _counts(signals: Mapping[str, Tally]) -> bool:
-    return any(not tally.flag for tally in signals.values())
-
-
-def _sum(signals: Mapping[str, Tally], what: str) -> int:
-    return sum(getattr(tally, what) for tally in signals.values() if not tally.flag)

@@ -7,8 +7,8 @@ on the days that are asked for.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -26,10 +26,12 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    type_coerce,
     union,
 )
 
 from trendbot import honesty
+from trendbot.garbage import uncollected
 from trendbot.model import Tally
 from trendbot.ranking import Candidate
 from trendbot.settings import Counting
@@ -77,31 +79,52 @@ def candidates(
     to post about come with no signals. In the order of their ids.
     """
     window = _window(since, until)
+    with uncollected():
+        found = _signals(conn, window)
+        for row in conn.execute(_totals(since, until)):
+            signals = found.setdefault(row.paper_id, {})
+            flag = row.flag if checked else ""
+            total = Tally(1, row.retweets, row.favorites, 0.0, row.measured_at, 0, flag)
+            signals[row.signal] = together(signals.get(row.signal), total)
+        return [
+            Candidate(paper_id, key, found.get(paper_id, {}), field or "")
+            for paper_id, key, field in conn.execute(_fields(window))
+        ]
+
+
+def _signals(conn: Connection, window: CTE) -> dict[int, dict[str, Tally]]:
+    """The tallies of the papers in the window, by paper and signal."""
+    # Not as UTCDateTime: of 100,000s of moments few differ, and each is read once.
+    measured_at = type_coerce(tallies.c.measured_at, String)
+    rows = conn.execute(
+        select(tallies.c.paper_id, tallies.c.signal, tallies.c.posts, tallies.c.retweets)
+        .add_columns(tallies.c.favorites, tallies.c.growth, measured_at)
+        .add_columns(tallies.c.left_out, tallies.c.flag)
+        .join(window, window.c.id == tallies.c.paper_id)
+    )
     found: dict[int, dict[str, Tally]] = {}
-    for paper_id, signal, *counts in conn.execute(
-        select(tallies.c.paper_id, tallies.c.signal, *_TALLY).join(
-            window, window.c.id == tallies.c.paper_id
-        )
-    ):
-        found.setdefault(paper_id, {})[signal] = Tally(*counts)
-    for row in conn.execute(_totals(since, until)):
-        signals = found.setdefault(row.paper_id, {})
-        flag = row.flag if checked else ""
-        total = Tally(1, row.retweets, row.favorites, 0.0, row.measured_at, 0, flag)
-        signals[row.signal] = together(signals.get(row.signal), total)
-    listed = conn.execute(
-        select(papers.c.id, papers.c.source, papers.c.external_id, paper_categories.c.category)
+    for paper_id, signal, many, retweets, favorites, growth, at, left_out, flag in rows:
+        tally = Tally(many, retweets, favorites, growth, _moment(at), left_out, flag)
+        found.setdefault(paper_id, {})[signal] = tally
+    return found
+
+
+@lru_cache(maxsize=10_000)
+def _moment(at: str | datetime) -> datetime:
+    """A moment as a database gives it: SQLite as text in UTC, PostgreSQL with its zone."""
+    return datetime.fromisoformat(at).replace(tzinfo=UTC) if isinstance(at, str) else at
+
+
+def _fields(window: CTE) -> Select[int, str, str]:
+    """Of the papers in the window, in the order of their ids, their keys and fields."""
+    primary = and_(paper_categories.c.paper_id == papers.c.id, paper_categories.c.position == 0)
+    return (
+        select(papers.c.id, papers.c.source + ":" + papers.c.external_id)
+        .add_columns(paper_categories.c.category)
         .join(window, window.c.id == papers.c.id)
-        .outerjoin(
-            paper_categories,
-            and_(paper_categories.c.paper_id == papers.c.id, paper_categories.c.position == 0),
-        )
+        .outerjoin(paper_categories, primary)
         .order_by(papers.c.id)
     )
-    return [
-        Candidate(paper_id, f"{source}:{external_id}", found.get(paper_id, {}), category or "")
-        for paper_id, source, external_id, category in listed
-    ]
 
 
 def scores_as_of(
@@ -155,17 +178,6 @@ def counts(as_of: datetime | None) -> ColumnElement[bool]:
         newer &= later.c.taken_at <= as_of
         counted &= readings.c.taken_at <= as_of
     return counted & ~exists().where(newer)
-
-
-_TALLY = (
-    tallies.c.posts,
-    tallies.c.retweets,
-    tallies.c.favorites,
-    tallies.c.growth,
-    tallies.c.measured_at,
-    tallies.c.left_out,
-    tallies.c.flag,
-)
 
 
 class _Counted(NamedTuple):
@@ -265,10 +277,9 @@ def together(own: Tally | None, total: Tally) -> Tally:
     if own is None:
         return total
     if total.flag:
-        return replace(own, left_out=own.left_out + 1)
+        return own._replace(left_out=own.left_out + 1)
     moments = [one.measured_at for one in (own, total) if one.measured_at]
-    return replace(
-        own,
+    return own._replace(
         posts=own.posts + 1,
         retweets=own.retweets + total.retweets,
         favorites=own.favorites + total.favorites,
