@@ -255,7 +255,9 @@ def show_ranking(
     merits = [_MERITS[ranked.by]] if ranked.by in _MERITS else []
     for name in ("#", *(name for name, _ in merits), "score", "retweets", "favorites"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("moved", no_wrap=True)
+    moved = len({entry.movement for entry in entries}) > 1  # else it would tell nothing
+    if moved:
+        table.add_column("moved", no_wrap=True)
     table.add_column("paper")
     table.add_column("id", no_wrap=True)
     for entry in entries:
@@ -265,7 +267,7 @@ def show_ranking(
             f"{entry.score:g}" if entry.score % 1 else f"{entry.score:,.0f}",
             f"{entry.retweets:,}",
             f"{entry.favorites:,}",
-            entry.movement,
+            *([entry.movement] if moved else []),
             Text(clean(readable(entry.paper.title))),
             entry.paper.id,
             end_section=entry.rank == size,
