@@ -1,10 +1,12 @@
-"""Memory while collecting: a small day and one ten times as large, through the real steps.
+"""Memory and processor time of collecting: small days and large ones, through the real steps.
 
     python benchmarks/collect.py
 
 Each size runs in a process of its own, several times; the peak is the operating system's.
 A flat peak shows that neither papers nor posts are ever held all at once. The baseline of the
-same run is a process that has imported everything and opened the store.
+same run is a process that has imported everything and opened the store. Of the last size
+each post is looked at four times, six hours apart. Asked for: a day of 1,500 papers and
+50,000 posts within 20 seconds of processor time and 150 MB.
 """
 
 import platform
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from trendbot.collect import collect
@@ -23,8 +25,15 @@ from trendbot.model import Paper, Post, Reading
 from trendbot.store.engine import open_store
 
 RUNS = 3
-SIZES = {"baseline": (0, 0), "small day": (300, 3_000), "large day": (3_000, 30_000)}
+# Papers, posts, looks at each.
+SIZES = {
+    "baseline": (0, 0, 0),
+    "small day": (300, 3_000, 1),
+    "large day": (1_500, 50_000, 1),
+    "four looks": (300, 3_000, 4),
+}
 DAY = date(2026, 11, 20)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
 ABSTRACT = "We look at it from every side and find it round. " * 25
 
@@ -47,28 +56,33 @@ class Source:
 class Signal:
     """Finds as many posts as asked for, one at a time."""
 
-    def __init__(self, size: int) -> None:
+    every = timedelta(hours=6)
+
+    def __init__(self, size: int, at: datetime) -> None:
         self.size = size
+        self.at = at
 
     def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post]:
         for number in range(self.size):
-            key = papers[number % len(papers)].key
-            reading = Reading(NOW, number % 100, number % 900)
-            text = f"post {number} " * 20
-            yield Post("x", str(number), (key,), "ada", "https://x.com", NOW, text, reading)
+            paper = papers[number % len(papers)]
+            reading = Reading(self.at, number % 100, number % 900)
+            said = f"{paper.title}: post {number} " * 10
+            author, url = f"reader{number % 5000}", f"https://x.com/i/web/status/{number}"
+            yield Post("x", str(number), (paper.key,), author, url, NOON, said, reading)
 
     def check(self) -> str:
         return ""
 
 
-def once(papers: int, posts: int) -> None:
+def once(papers: int, posts: int, looks: int) -> None:
     """Collect one day in this process; print seconds of processor time and the peak in MB."""
     with tempfile.TemporaryDirectory() as folder:
         engine = open_store("sqlite:///bench.db", Path(folder))
         start = time.process_time()
-        if papers:
-            source, signal = {"arxiv": Source(papers)}, {"x": Signal(posts)}
-            collect(engine, source, signal, DAY, DAY, lambda: NOW)
+        for look in range(looks):
+            at = NOW + look * Signal.every
+            source, signal = {"arxiv": Source(papers)}, {"x": Signal(posts, at)}
+            collect(engine, source, signal, DAY, DAY, lambda at=at: at)  # type: ignore[misc]
         used = time.process_time() - start
         engine.dispose()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -78,15 +92,15 @@ def once(papers: int, posts: int) -> None:
 def main() -> None:
     """Measure every size and print the medians."""
     print(f"{platform.platform()}, Python {platform.python_version()}, {RUNS} runs")
-    print(f"{'':12}{'papers':>8}{'posts':>8}{'processor s':>14}{'peak MB':>10}")
-    for name, (papers, posts) in SIZES.items():
-        command = [sys.executable, __file__, str(papers), str(posts)]
+    print(f"{'':12}{'papers':>8}{'posts':>8}{'looks':>8}{'processor s':>14}{'peak MB':>10}")
+    for name, size in SIZES.items():
+        command = [sys.executable, __file__, *map(str, size)]
         results = [
             [float(value) for value in subprocess.check_output(command, text=True).split()]
             for _ in range(RUNS)
         ]
         used, peak = (statistics.median(column) for column in zip(*results, strict=True))
-        print(f"{name:12}{papers:8}{posts:8}{used:14.2f}{peak:10.1f}")
+        print(f"{name:12}" + "".join(f"{one:8}" for one in size) + f"{used:14.2f}{peak:10.1f}")
 
 
 if __name__ == "__main__":

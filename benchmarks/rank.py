@@ -1,162 +1,189 @@
-"""How long a ranking takes: in the process, as a command, and beside physical baselines.
+"""How long a ranking takes, by each of what it can be by, on SQLite and on PostgreSQL.
 
-    python benchmarks/rank.py [--runs 7] [--papers 3000] [--posts 30000]
+    python benchmarks/rank.py [--runs 5] [--papers 100000] [--posts 1000000] [--readings 10]
 
-Fills an SQLite store in a temporary folder through the functions that trendbot itself
-uses: all papers announced on one day, one to three readings for each post. Then every
-figure is taken once in each run, one after the other, so that whatever else the machine
-does falls on all of them alike. Milliseconds; whole processes include their start.
+Fills each database with SQL alone: all papers announced on one day, posts of two signals
+spread over them, each with its readings and what is believed of them. The tallies are made by
+trendbot's own code. Then every figure is taken once in each run, one after the other, so that
+whatever else the machine does falls on all of them alike: what a ranking reads through
+the plain driver, the candidates, and the candidates ranked by total, growth and field. The
+last figures are of whole commands on a small database, 3,000 papers and 30,000 posts.
+Milliseconds; whole processes include their start.
 """
 
 import argparse
 import json
-import os
-import platform
-import random
-import sqlite3
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import Engine
+from delivering.figures import Figures, at_most, machine
+from search import postgresql
+from sqlalchemy import Engine, text
 
-from trendbot.model import Paper, Post, Reading
+from trendbot.model import By
 from trendbot.ranking import rank
-from trendbot.store import papers, posts
+from trendbot.store import posts, tallies
 from trendbot.store.engine import open_store
 
-DAY = date(2021, 6, 16)
-NOON = datetime(2021, 6, 16, 12, tzinfo=UTC)
-CATEGORIES = ("cs.LG", "cs.CL", "cs.CV", "stat.ML", "quant-ph")
+DAY = date(2026, 11, 20)
+MOST = 1000  # milliseconds
 TRENDBOT = Path(sys.executable).with_name("trendbot")
+CATEGORIES = 150
+
 # What a ranking cannot do without reading, by the plainest means there are.
 PLAIN = (
-    "SELECT p.source, p.external_id, o.signal, r.retweets, r.favorites, r.taken_at"
-    " FROM papers p JOIN post_papers l ON l.paper_id = p.id JOIN posts o ON o.id = l.post_id"
-    " JOIN readings r ON r.post_id = o.id WHERE p.announced = ?"
+    "SELECT p.id, p.source, p.external_id, c.category FROM papers p"
+    " LEFT JOIN paper_categories c ON c.paper_id = p.id AND c.position = 0"
+    f" WHERE p.announced = '{DAY}' ORDER BY p.id",
+    "SELECT t.paper_id, t.signal, t.posts, t.retweets, t.favorites, t.growth, t.measured_at,"
+    " t.left_out, t.flag FROM tallies t JOIN papers p ON p.id = t.paper_id"
+    f" WHERE p.announced = '{DAY}'",
 )
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {many}) "
+PAPERS = """
+INSERT INTO papers (id, source, external_id, title, authors, abstract, comments, links,
+    announced, added_at)
+{numbers} SELECT i, 'arxiv', '2611.' || i, 'An Invented Paper on Kites, Part ' || i,
+    '["Ada Quill", "Bo Tern"]', '{abstract}', '', '{{}}', '{day}', '{day} 12:00:00.000000' FROM n
+"""
+IN_FIELDS = """
+INSERT INTO paper_categories (paper_id, position, category)
+{numbers} SELECT i, 0, 'cs.' || (i * i) % {categories} FROM n
+"""
+# A few posts are counted often, most hardly ever.
+POSTS = """
+INSERT INTO posts (id, signal, external_id, author, url, text, posted_at, account, shared,
+    automated, titled, fingerprint, measured_at, retweets, favorites, replies, growth, flag,
+    seen_at)
+{numbers} SELECT i, CASE i / 7 % 2 WHEN 0 THEN 'x' ELSE 'bluesky' END, 'post' || i,
+    'reader' || i % 5000, 'https://example.org/' || i, 'Look at this kite!',
+    '{day} 01:00:00.000000', 'account' || i % 5000, FALSE, FALSE, FALSE, 'said' || i % 777,
+    '{day} 12:00:00.000000', 3000000 / (i * 7919 % 1000003 + 1),
+    9000000 / (i * 7919 % 1000003 + 1), 0, i % 1000 / 8.0, '', '{day} 12:00:00.000000' FROM n
+"""
+LINKS = """
+INSERT INTO post_papers (paper_id, post_id)
+{numbers} SELECT i * 104729 % {papers} + 1, i FROM n
+"""
+READINGS = """
+INSERT INTO readings (post_id, taken_at, retweets, favorites, replies, flag)
+SELECT id, '{day} {hour:02}:00:00.000000', retweets, favorites, 0, '' FROM posts
+"""
 
 
-def paper(number: int, dice: random.Random) -> Paper:
-    """An invented paper with authors and an abstract of usual length."""
-    paper_id = f"2106.{number:05}"
-    return Paper(
-        source="arxiv",
-        id=paper_id,
-        title=f"An Invented Paper on Kites and Strings, Part {number}",
-        authors=tuple(f"Author Number {dice.randrange(9999)}" for _ in range(4)),
-        categories=tuple(dice.sample(CATEGORIES, 2)),
-        announced=DAY,
-        abstract="A sentence about kites of some length. " * 30,
-        links={kind: f"https://arxiv.org/{kind}/{paper_id}" for kind in ("abs", "pdf")},
-    )
-
-
-def readings_of(number: int, keys: list[str], dice: random.Random) -> list[Post]:
-    """A post as it was read one to three times, hours apart, its counts growing."""
-    signal = dice.choice(("x", "huggingface"))
-    key = dice.choice(keys)
-    favorites = int(dice.paretovariate(0.8))
-    return [
-        Post(
-            signal=signal,
-            id=str(10**18 + number),
-            papers=(key,),
-            author=f"reader{number % 5000}",
-            url=f"https://x.com/i/web/status/{10**18 + number}",
-            posted_at=NOON,
-            text="Look at this kite! " * 5,
-            reading=Reading(NOON + timedelta(hours=hour), favorites * hour // 3, favorites * hour),
-        )
-        for hour in range(1, 1 + dice.randint(1, 3))
+def fill(engine: Engine, many_papers: int, many_posts: int, many_readings: int) -> None:
+    """A database as collecting leaves it."""
+    abstract = "A sentence about kites of some length. " * 30
+    of_papers, of_posts = NUMBERS.format(many=many_papers), NUMBERS.format(many=many_posts)
+    said = {"day": DAY, "abstract": abstract, "categories": CATEGORIES, "papers": many_papers}
+    statements = [
+        PAPERS.format(numbers=of_papers, **said),
+        IN_FIELDS.format(numbers=of_papers, **said),
+        POSTS.format(numbers=of_posts, **said),
+        LINKS.format(numbers=of_posts, **said),
+        *(READINGS.format(hour=hour, **said) for hour in range(13 - many_readings, 13)),
     ]
-
-
-def fill(engine: Engine, many_papers: int, many_posts: int) -> None:
-    dice = random.Random(16)
-    made = [paper(number, dice) for number in range(many_papers)]
-    keys = [one.key for one in made]
-    found = [post for number in range(many_posts) for post in readings_of(number, keys, dice)]
     with engine.begin() as conn:
-        for start in range(0, len(made), 500):
-            papers.upsert(conn, made[start : start + 500], NOON)
-        for start in range(0, len(found), 500):
-            posts.upsert(conn, found[start : start + 500])
+        for statement in statements:
+            conn.execute(text(statement.replace(":00", r"\:00")))
+    for first in range(1, many_papers + 1, 5000):
+        ids = range(first, min(first + 5000, many_papers + 1))
+        with engine.begin() as conn:
+            tallies.refresh(conn, ids, tallies.AS_USUAL)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(text("ANALYZE"))
 
 
-def measures(engine: Engine, home: Path, many_papers: int) -> Mapping[str, Callable[[], object]]:
-    """What is measured, by name; each checks that it did its work."""
+def plain(engine: Engine, many_papers: int) -> None:
+    """The rows a ranking needs, through the driver that SQLAlchemy uses, as it gives them."""
+    with engine.connect() as conn:
+        driver = conn.connection.driver_connection
+        assert driver is not None
+        papers, tallied = (driver.cursor().execute(one).fetchall() for one in PLAIN)
+    assert len(papers) == many_papers
+    assert len(tallied) > many_papers
 
-    def in_process() -> None:
-        with engine.connect() as conn:
-            standings = rank(posts.candidates(conn, DAY, DAY), {}, 1)
-        assert 0.9 * many_papers < len(standings) <= many_papers
 
-    def plain_rows() -> None:
-        conn = sqlite3.connect(home / "bench.db")
-        assert len(conn.execute(PLAIN, (DAY.isoformat(),)).fetchall()) > many_papers
-        conn.close()
+def candidates(engine: Engine, many_papers: int) -> None:
+    with engine.connect() as conn:
+        assert len(posts.candidates(conn, DAY, DAY)) == many_papers
+
+
+def ranked(engine: Engine, many_papers: int, by: By) -> None:
+    with engine.connect() as conn:
+        standings = rank(posts.candidates(conn, DAY, DAY), {"x": 2}, 1, by)
+    assert 0.9 * many_papers < len(standings) <= many_papers
+
+
+def measure(name: str, engine: Engine, wanted: argparse.Namespace) -> None:
+    """Fill and rank, so many times."""
+    start = time.perf_counter()
+    fill(engine, wanted.papers, wanted.posts, wanted.readings)
+    filled = time.perf_counter() - start
+    many = f"{wanted.papers:,} papers, {wanted.posts:,} posts, {wanted.readings} readings of each"
+    figures = Figures(f"{name}: {many}; milliseconds")
+    for _ in range(wanted.runs):
+        figures.add("its rows through the driver", timed(lambda: plain(engine, wanted.papers)))
+        figures.add("candidates", timed(lambda: candidates(engine, wanted.papers)))
+        for by in By:
+            took = timed(lambda by=by: ranked(engine, wanted.papers, by))  # type: ignore[misc]
+            figures.add(f"candidates, ranked by {by}", took, at_most(MOST))
+    figures.add("filling, seconds", filled)
+    figures.show()
+
+
+def commands(home: Path, runs: int) -> None:
+    """Whole processes on a small database."""
+    (home / "trendbot.toml").write_text('[database]\nurl = "sqlite:///small.db"\n')
+    engine = open_store("sqlite:///small.db", home)
+    fill(engine, 3_000, 30_000, 2)
+    engine.dispose()
 
     def command() -> None:
         arguments = ["--config", str(home / "trendbot.toml"), "rank", "--date", str(DAY), "--json"]
         assert json.loads(run(str(TRENDBOT), *arguments))["papers"]
 
-    return {
-        "candidates() + rank(), in the process": in_process,
-        "the same rows through plain sqlite3": plain_rows,
+    actions: Mapping[str, Callable[[], object]] = {
         "trendbot rank --date D --json": command,
         "trendbot --help": lambda: run(str(TRENDBOT), "--help"),
         "python -c pass": lambda: run(sys.executable, "-c", "pass"),
     }
+    figures = Figures("Commands on SQLite, 3,000 papers and 30,000 posts; milliseconds")
+    for _ in range(runs):
+        for name, action in actions.items():
+            figures.add(name, timed(action))
+    figures.show()
 
 
 def run(*command: str) -> bytes:
     return subprocess.run(command, check=True, capture_output=True, timeout=300).stdout
 
 
-def milliseconds(action: Callable[[], object]) -> float:
+def timed(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return (time.perf_counter() - start) * 1000
 
 
-def report(many: str, taken: Mapping[str, list[float]]) -> str:
-    machine = f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    lines = [
-        f"{machine}, Python {platform.python_version()}",
-        many,
-        f"{'milliseconds':<40}{'min':>9}{'median':>9}{'max':>9}",
-    ]
-    for name, times in taken.items():
-        figures = (min(times), statistics.median(times), max(times))
-        lines.append(f"{name:<40}" + "".join(f"{figure:9.1f}" for figure in figures))
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--papers", type=int, default=3000)
-    parser.add_argument("--posts", type=int, default=30000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--papers", type=int, default=100_000)
+    parser.add_argument("--posts", type=int, default=1_000_000)
+    parser.add_argument("--readings", type=int, default=10)
     wanted = parser.parse_args()
-    with TemporaryDirectory(prefix="trendbot-bench-") as folder:
-        home = Path(folder)
-        (home / "trendbot.toml").write_text('[database]\nurl = "sqlite:///bench.db"\n')
-        engine = open_store("sqlite:///bench.db", home)
-        fill(engine, wanted.papers, wanted.posts)
-        actions = measures(engine, home, wanted.papers)
-        taken: dict[str, list[float]] = {name: [] for name in actions}
-        for _ in range(wanted.runs):
-            for name, action in actions.items():
-                taken[name].append(milliseconds(action))
-        engine.dispose()
-    many = f"{wanted.papers} papers, {wanted.posts} posts, {wanted.runs} runs"
-    print(report(many, taken))
+    with TemporaryDirectory(prefix="trendbot-bench-") as folder, postgresql() as server:
+        print(f"{machine(Path(folder))}, {wanted.runs} runs")
+        for name, url in (("SQLite", "sqlite:///bench.db"), ("PostgreSQL", server)):
+            engine = open_store(url, Path(folder))
+            measure(name, engine, wanted)
+            engine.dispose()
+        commands(Path(folder), wanted.runs)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ they say the same. Totals that archives printed are in no tally: which of them c
 on the days that are asked for.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -82,17 +83,17 @@ def candidates(
     with uncollected():
         found = _signals(conn, window)
         for row in conn.execute(_totals(since, until)):
-            signals = found.setdefault(row.paper_id, {})
+            signals = found[row.paper_id]
             flag = row.flag if checked else ""
             total = Tally(1, row.retweets, row.favorites, 0.0, row.measured_at, 0, flag)
             signals[row.signal] = together(signals.get(row.signal), total)
         return [
-            Candidate(paper_id, key, found.get(paper_id, {}), field or "")
+            Candidate(paper_id, key, found.get(paper_id) or {}, field or "")
             for paper_id, key, field in conn.execute(_fields(window))
         ]
 
 
-def _signals(conn: Connection, window: CTE) -> dict[int, dict[str, Tally]]:
+def _signals(conn: Connection, window: CTE) -> defaultdict[int, dict[str, Tally]]:
     """The tallies of the papers in the window, by paper and signal."""
     # Not as UTCDateTime: of 100,000s of moments few differ, and each is read once.
     measured_at = type_coerce(tallies.c.measured_at, String)
@@ -102,10 +103,10 @@ def _signals(conn: Connection, window: CTE) -> dict[int, dict[str, Tally]]:
         .add_columns(tallies.c.left_out, tallies.c.flag)
         .join(window, window.c.id == tallies.c.paper_id)
     )
-    found: dict[int, dict[str, Tally]] = {}
+    found: defaultdict[int, dict[str, Tally]] = defaultdict(dict)
     for paper_id, signal, many, retweets, favorites, growth, at, left_out, flag in rows:
         tally = Tally(many, retweets, favorites, growth, _moment(at), left_out, flag)
-        found.setdefault(paper_id, {})[signal] = tally
+        found[paper_id][signal] = tally
     return found
 
 
