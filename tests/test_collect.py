@@ -124,8 +124,16 @@ def test_a_bug_is_not_swallowed(engine: Engine) -> None:
 
 
 def test_after_downtime_all_missed_days_are_asked_for(engine: Engine) -> None:
-    source = Source([paper(1, FRIDAY - timedelta(days=4))])
-    monday = datetime(2026, 11, 16, 7, 0, tzinfo=UTC)
+    monday, tuesday = (datetime(2026, 11, day, 7, 0, tzinfo=UTC) for day in (16, 17))
+    source = Source([paper(1, monday.date())])
+    collect_papers(engine, "arxiv", source, monday.date(), monday.date(), lambda: monday)
+    collect_papers(engine, "arxiv", source, FRIDAY, FRIDAY, now)
+    assert source.asked[1] == (tuesday.date(), NOW.date())  # all of Monday is known
+
+
+def test_a_day_told_before_its_listing_is_asked_for_again(engine: Engine) -> None:
+    monday = datetime(2026, 11, 16, 0, 30, tzinfo=UTC)
+    source = Source([])
     collect_papers(engine, "arxiv", source, monday.date(), monday.date(), lambda: monday)
     collect_papers(engine, "arxiv", source, FRIDAY, FRIDAY, now)
     assert source.asked[1] == (monday.date(), NOW.date())

@@ -118,6 +118,8 @@ def _days_to_ask(
     empty = [day for day in window if day.weekday() < SATURDAY and day not in there]
     if told is not None and (until < told or (until == told and until not in empty)):
         return (empty[0], empty[-1]) if empty else None
+    if told is not None and papers.days(conn, name, told, told):
+        told += timedelta(days=1)
     known = max(told or until, today - timedelta(days=REACH_DAYS))
     return min([known, *empty[:1]]), today
 

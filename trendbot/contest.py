@@ -102,16 +102,18 @@ def with_papers(
 def late_risers(
     app: App, conn: Connection, cadence: Cadence, day: Date, shown: Mapping[int, float]
 ) -> list[Candidate]:
-    """Papers of the week before the daily digest that took off since the last one.
+    """Papers of the week before the daily digest that took off since the last that was news.
 
-    Those it showed come back if their score has doubled since (`choose` sees to that), others
-    if it has since the last digest was made. What is made late, for the archive alone, gives
-    nobody their day: its readers would never hear of them.
+    Those a digest showed come back if their score has doubled since (`choose` sees to that),
+    others if it has since that last one was made. What is made late, for the archive alone,
+    gives nobody their day: readers would never hear of them.
     """
     schedule, weights = app.settings.schedule, app.settings.ranking.weights
     if cadence is not Cadence.DAILY or not _is_news(day, app.now(), schedule):
         return []
     last = digests.newest_before(conn, cadence, day)
+    while last is not None and not _is_news(last.date, last.made_at, schedule):
+        last = digests.newest_before(conn, cadence, last.date)
     if last is None:
         return []
     since, _ = days_of(app, cadence, day)

@@ -23,7 +23,7 @@ EASTERN = ZoneInfo("America/New_York")
 ANNOUNCED_AT = time(20)
 LISTED_AFTER = timedelta(minutes=30)
 # A listing that is late, or that a holiday keeps back, is looked for again after this long.
-LATE_LISTING = timedelta(hours=6)
+LATE_LISTING = timedelta(hours=12)
 SATURDAY = 5
 
 
@@ -44,16 +44,15 @@ def listed(now: datetime) -> date:
 def worth_asking(newest: date | None, asked_at: datetime | None, now: datetime) -> bool:
     """Whether a source can have papers newer than those of `newest`, the last time asked included.
 
-    A listing that was not there when it should have been is looked for again after six
-    hours, then after as long again: it may be late, or there is none that day.
+    A listing that was not there when it should have been is looked for again after twelve
+    hours: it may be late, or there is none that day.
     """
     day = listed(now)
     if newest is not None and newest >= day:
         return False
-    there_since = listed_at(day)
-    if asked_at is None or asked_at < there_since:
+    if asked_at is None or asked_at < listed_at(day):
         return True
-    return now - asked_at >= max(LATE_LISTING, asked_at - there_since)
+    return now - asked_at >= LATE_LISTING
 
 
 def due_at(day: date, digest_at: time, zone: ZoneInfo) -> datetime:

@@ -105,11 +105,11 @@ class Truth:
         }
         return self._in_order({one: score for one, score in scores.items() if score}, moment)
 
-    def made(self, papers: list[str], moment: datetime) -> None:
+    def made(self, papers: list[str], moment: datetime, is_news: bool = True) -> None:
         """A daily digest of these papers was made, counted by that moment."""
         for paper in papers:
             self._shown[paper] = self.score(paper, moment)
-        self._counted_at = moment
+        self._counted_at = moment if is_news else self._counted_at
 
     def _listed(self) -> list[WorldPaper]:
         self._listen()
