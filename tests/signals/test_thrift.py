@@ -119,19 +119,31 @@ def test_a_plan_survives_its_document(plan: Plan) -> None:
     assert thrift.plan_of(plan.document()) == plan
 
 
-@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(0, 50), max_size=39))
-def test_near_the_cut_are_those_whose_place_is_near(scores: dict[str, int]) -> None:
-    near = thrift.near_the_cut(scores)
-    assert sorted(near) == sorted(key for key, score in scores.items() if score)
-    assert thrift.near_the_cut(dict(reversed(scores.items()))) == near
+@given(
+    st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(0, 50), max_size=39),
+    st.floats(0, 20),
+)
+def test_near_the_cut_are_those_whose_score_is_near(scores: dict[str, int], unread: float) -> None:
+    near = thrift.near_the_cut(scores, unread)
+    best = sorted((score for score in scores.values() if score), reverse=True)
+    cut = best[19] if len(best) >= 20 else 0
+    assert {scores[key] for key in near} == {one for one in best if abs(one - cut) <= 5 * unread}
+    assert len(near) == len(set(near))
+    assert thrift.near_the_cut(dict(reversed(scores.items())), unread) == near
 
 
 def test_the_paper_at_the_cut_comes_first_and_the_leaders_do_not_come() -> None:
-    scores = {f"arxiv:2611.{place:05}": 1000 - place for place in range(1, 200)}
-    near = [int(key[-5:]) for key in thrift.near_the_cut(scores)]
+    scores = {f"arxiv:2611.{place:05}": 1000 - place for place in range(1, 900)}
+    near = [int(key[-5:]) for key in thrift.near_the_cut(scores, 3)]
     assert near[:4] == [20, 21, 19, 22]
-    assert len(near) == thrift.NEAREST
-    assert (min(near), max(near)) == (1, 40)
+    assert (min(near), max(near)) == (5, 35)
+    assert len(thrift.near_the_cut(scores, 900)) == thrift.NEAREST
+
+
+def test_what_is_below_the_floor_is_known_by_counting() -> None:
+    assert thrift.unread(Plan("x", 1, 100, 5, {1: 5000, 30: 300, 50: 80})) == 4920
+    assert thrift.unread(Plan("x", 1, 100, 5, {1: 90})) == 0
+    assert thrift.unread(Plan("x", 1, 100, 0)) == 0
 
 
 @given(st.lists(st.integers(0, 99999), unique=True, max_size=60), st.integers(1, 500))

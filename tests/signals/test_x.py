@@ -115,7 +115,7 @@ def test_papers_near_the_cut_get_a_closer_look_once_a_day(
     for number, post in enumerate(upstream.world.posts[:40]):
         version = "v1" if number % 2 else ""
         post.urls = (f"https://arxiv.org/pdf/2611.09001{version}",)  # announced the day before
-        post.favorites = 60 if number < 10 else 3
+        post.favorites = 60 if number < 2 else 3
     found = measured(build(), upstream)
     assert {post.papers for post in found} == {("arxiv:2611.09001",)}
     assert len(found) == 40
@@ -123,7 +123,7 @@ def test_papers_near_the_cut_get_a_closer_look_once_a_day(
         "min_likes:5",
         'min_likes:1 (url:"2611.09001" OR url:"2611.09001v1")',
     ]
-    assert purse.notes["search"][:3] == (2, 50, 40)
+    assert purse.notes["search"][:3] == (2, 42, 40)
     late = a_post(upstream, 999, 0.1, 60)
     late.urls = ("https://arxiv.org/abs/2611.09001",)
     upstream.world.posts.append(late)

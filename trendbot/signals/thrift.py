@@ -24,7 +24,8 @@ COUNTS_SHARE = 10  # of so many reads one may go into counting
 KEPT_SHARE = 8  # of so many reads one is kept for known posts
 CLOSER_SHARE = 6  # of so many reads of the search one is left for a closer look
 SIZE = 20  # of a digest, as a rule
-NEAREST = 40  # papers to look at closer
+NEAREST = 300  # papers to look at closer, at most
+MARGIN = 5  # times what a paper has on average below the floor: so near is near the cut
 LONGEST_QUERY = 512
 # So spaced that five counts find the right one from 1 like on.
 RUNGS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500)
@@ -122,15 +123,24 @@ def _room(plan: Plan, rung: int) -> int:
     return plan.room - (0 if rung == plan.lowest else plan.room // CLOSER_SHARE)
 
 
-def near_the_cut(scores: Mapping[str, int]) -> list[str]:
+def unread(plan: Plan) -> int:
+    """How many posts that have the likes which are wanted are below the floor."""
+    counted = plan.counted
+    return max(0, counted.get(plan.lowest, 0) - counted.get(floor(plan), 0))
+
+
+def near_the_cut(scores: Mapping[str, int], unread: float) -> list[str]:
     """The keys of the papers that a few more likes may lift into the digest, or out of it.
 
-    Those whose place by score is nearest to the last one in the digest, that one first; of
-    papers without a score nothing is known.
+    `unread` is how many posts a paper has on average that were not read. Those whose place
+    by score is nearest to the last one in the digest come first; of papers without a score
+    nothing is known.
     """
     ranked = sorted((key for key in scores if scores[key]), key=lambda key: (-scores[key], key))
-    nearest = sorted(range(len(ranked)), key=lambda place: (abs(place + 0.5 - SIZE), place))
-    return [ranked[place] for place in nearest[:NEAREST]]
+    cut = scores[ranked[SIZE - 1]] if len(ranked) >= SIZE else 0
+    near = [place for place, key in enumerate(ranked) if abs(scores[key] - cut) <= MARGIN * unread]
+    near.sort(key=lambda place: (abs(place + 0.5 - SIZE), place))
+    return [ranked[place] for place in near[:NEAREST]]
 
 
 def queries(base: str, ids: Sequence[str]) -> list[str]:

@@ -224,7 +224,9 @@ class X:
         today = self._context.now().astimezone(UTC).date()
         day = max((one.announced for one in papers if one.announced < today), default=None)
         scores = {one.key: look.scores[one.key] for one in papers if one.announced == day}
-        ids = [key.partition(":")[2] for key in thrift.near_the_cut(scores)]
+        recent = sum(one.announced >= look.start.date() for one in papers)
+        near = thrift.near_the_cut(scores, thrift.unread(plan) / max(recent, 1))
+        ids = [key.partition(":")[2] for key in near]
         for query in thrift.queries(self._query(plan.lowest), ids):
             yield from self._pages(query, look, [], {})
 
