@@ -221,6 +221,20 @@ def test_posts_worth_a_look_are_those_of_that_signal_that_are_due_and_lead(
     context = _context(app_of(engine, now + timedelta(days=1), tmp_path), "x")
     assert context.worth_a_look(10) == ["2", "1"]
     assert context.worth_a_look(1) == ["2"]
+    assert context.contenders(10) == ["2", "1"]
+
+
+def test_contenders_are_posts_of_papers_that_are_new(
+    engine: Engine, now: datetime, tmp_path: Path
+) -> None:
+    long_ago = now.date() - timedelta(days=8)
+    paper = Paper("arxiv", "2611.1", "Owls", (), ("cs.LG",), long_ago)
+    post = Post("x", "1", (paper.key,), "ada", "", now, "", Reading(now, 0, 9))
+    with engine.begin() as conn:
+        papers.upsert(conn, [paper], now)
+        posts.upsert(conn, [post])
+    context = _context(app_of(engine, now + timedelta(days=1), tmp_path), "x")
+    assert (context.worth_a_look(10), context.contenders(10)) == (["1"], [])
 
 
 def test_no_connection_to_the_mail_server_outlives_the_app(

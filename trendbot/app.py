@@ -202,6 +202,7 @@ class App:
             fetcher=self.fetcher,
             budget=self._budget(name),
             worth_a_look=partial(self._worth_a_look, name),
+            contenders=partial(self._worth_a_look, name, contenders=True),
         )
 
     def _breaker(self) -> Breaker:
@@ -267,9 +268,10 @@ class App:
 
         return Budget(reserve, release, stop, today, remember, note, known)
 
-    def _worth_a_look(self, name: str, limit: int) -> list[str]:
+    def _worth_a_look(self, name: str, limit: int, contenders: bool = False) -> list[str]:
+        size = self.settings.ranking.size
         with self.engine.connect() as conn:
-            return posts.worth_a_look(conn, name, self.now(), limit)
+            return posts.worth_a_look(conn, name, self.now(), limit, contenders, size)
 
 
 def build(settings: Settings, now: Callable[[], datetime] | None = None) -> App:
