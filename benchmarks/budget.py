@@ -306,7 +306,8 @@ class Reader:
                 self.purse.note,
                 self.known,
             ),
-            worth_a_look=self.worth_a_look,
+            worth_a_look=lambda limit: [],
+            contenders=self.contenders,
         )
         self.x = X(section(XSettings, table, "signals.x"), context)
 
@@ -322,7 +323,7 @@ class Reader:
         found = ((one, self.posts[one].reading) for one in ids if one in self.posts)
         return {one: Known(r.retweets, r.favorites, r.taken_at) for one, r in found if r}
 
-    def worth_a_look(self, limit: int) -> list[str]:
+    def contenders(self, limit: int) -> list[str]:
         """Posts of the papers that lead their week, best first, as the store chooses them."""
         week = self.fake.now - 7 * 24 * HOUR
         scores = self.scores()

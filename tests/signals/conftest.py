@@ -26,13 +26,13 @@ def purse() -> Purse:
 
 @pytest.fixture
 def build(upstream: Upstream, purse: Purse) -> Iterator[Callable[..., X]]:
-    """Builds an X of the upstream; `known` are the ids of posts that are worth a look."""
+    """Builds an X of the upstream; `known` are the ids of posts of contenders."""
     with outside(upstream.world, purse) as context:
 
         def build(known: list[str] | None = None, **table: object) -> X:
             base = {"enabled": True, "base_url": upstream.x, "bearer_token": "AAAA%3Dsecret"}
             settings = section(XSettings, {**base, **table}, "signals.x")
             stored = known or []
-            return X(settings, replace(context, worth_a_look=lambda limit: stored[:limit]))
+            return X(settings, replace(context, contenders=lambda limit: stored[:limit]))
 
         yield build

@@ -2,7 +2,7 @@
 
 Pure: it decides and asks nothing. A day goes like this:
 
-1. some of the budget is kept for known posts that the search will not return
+1. some of the budget is kept for known posts of contenders that the search will not return
 2. the posts a search would return are counted at rising floors of likes, from the lowest
    that is wanted, until the lowest floor is known whose posts fit the rest of the budget
 3. the search reads them; a later one on the same day begins where it ended

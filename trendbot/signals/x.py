@@ -135,7 +135,7 @@ class X:
         if not wanted:
             return
         # Posts from archives have ids of their own making, which X would refuse.
-        due = self._context.worth_a_look(self._settings.refresh)
+        due = self._context.contenders(self._settings.refresh)
         due = [post_id for post_id in due if POST_ID.fullmatch(post_id)]
         known = self._context.budget.known(due)
         due = [post_id for post_id in due if not self._was_read_today(known.get(post_id))]
