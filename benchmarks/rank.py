@@ -44,7 +44,10 @@ PLAIN = (
     " t.left_out, t.flag FROM tallies t JOIN papers p ON p.id = t.paper_id"
     f" WHERE p.announced = '{DAY}'",
 )
-NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {many}) "
+NUMBERS = (
+    "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT)"
+    " UNION ALL SELECT i + 1 FROM n WHERE i < {many}) "
+)
 PAPERS = """
 INSERT INTO papers (id, source, external_id, title, authors, abstract, comments, links,
     announced, added_at)

@@ -9,7 +9,8 @@ API: https://hn.algolia.com/api.
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tests.upstream.reply import Headers, Query, Reply, as_json
 from tests.upstream.world import World, WorldPost
@@ -17,7 +18,7 @@ from tests.upstream.world import World, WorldPost
 NETWORK = "hackernews"
 LARGEST_PAGE = 1000
 REACH = 1000  # hits of one query that can be had, on all pages together
-COMPARED = {
+COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
     ">": operator.gt,

@@ -1,0 +1,1 @@
+"""The parts of the simulated X: how posts come to be, what X answers, and who reads it."""
