@@ -203,6 +203,7 @@ class App:
             budget=self._budget(name),
             worth_a_look=partial(self._worth_a_look, name),
             contenders=partial(self._worth_a_look, name, contenders=True),
+            answered_at=partial(self._answered_at, name),
         )
 
     def _breaker(self) -> Breaker:
@@ -272,6 +273,10 @@ class App:
         size = self.settings.ranking.size
         with self.engine.connect() as conn:
             return posts.worth_a_look(conn, name, self.now(), limit, contenders, size)
+
+    def _answered_at(self, name: str) -> datetime | None:
+        with self.engine.connect() as conn:
+            return runs.answered_at(conn, "signal", name)
 
 
 def build(settings: Settings, now: Callable[[], datetime] | None = None) -> App:

@@ -63,7 +63,8 @@ class Context:
     `home` is the folder relative paths start from. `now` is the clock. `fetcher` asks the web
     politely. `worth_a_look(limit)` returns up to `limit` ids of this signal's stored posts that
     are due for another look, those that matter most first; `contenders(limit)` only those of
-    papers that can still change the first places, for looks that cost money.
+    papers that can still change the first places, for looks that cost money. `answered_at()`
+    is when this signal was last asked and told all; None if never.
     """
 
     home: Path
@@ -72,3 +73,4 @@ class Context:
     budget: Budget
     worth_a_look: Callable[[int], list[str]]
     contenders: Callable[[int], list[str]] = lambda _limit: []
+    answered_at: Callable[[], datetime | None] = lambda: None

@@ -245,19 +245,28 @@ def test_no_day_costs_more_than_its_budget_and_all_of_it_is_accounted_for(
 
 
 @pytest.mark.parametrize(
-    ("since", "window", "start"),
+    ("since", "window", "answered", "start"),
     [
-        (timedelta(days=7), timedelta(hours=48), timedelta(hours=48)),
-        (timedelta(hours=3), timedelta(hours=48), timedelta(hours=3)),
-        (timedelta(days=90), timedelta(days=30), timedelta(days=7) - timedelta(minutes=10)),
-        (timedelta(0), timedelta(hours=48), timedelta(minutes=1)),
-        (timedelta(days=-2), timedelta(hours=48), timedelta(minutes=1)),
+        (timedelta(days=7), timedelta(hours=48), None, timedelta(hours=48)),
+        (timedelta(days=7), timedelta(hours=48), timedelta(hours=24), timedelta(hours=48)),
+        (timedelta(days=7), timedelta(hours=48), timedelta(hours=90), timedelta(hours=90)),
+        (timedelta(days=3), timedelta(hours=48), timedelta(hours=90), timedelta(days=3)),
+        (timedelta(hours=3), timedelta(hours=48), None, timedelta(hours=3)),
+        (timedelta(days=90), timedelta(days=30), None, timedelta(days=7) - timedelta(minutes=10)),
+        (timedelta(0), timedelta(hours=48), None, timedelta(minutes=1)),
+        (timedelta(days=-2), timedelta(hours=48), None, timedelta(minutes=1)),
     ],
 )
 def test_where_a_search_starts(
-    now: datetime, since: timedelta, window: timedelta, start: timedelta
+    now: datetime,
+    since: timedelta,
+    window: timedelta,
+    answered: timedelta | None,
+    start: timedelta,
 ) -> None:
-    assert starts(now, now - since, window) == now - start
+    """Who was away for days looks back as far as the last answer."""
+    answered_at = None if answered is None else now - answered
+    assert starts(now, now - since, window, answered_at) == now - start
 
 
 def test_the_start_reaches_x(build: Build, upstream: Upstream) -> None:

@@ -169,3 +169,18 @@ def test_settled_days_are_those_made_or_quiet(engine: Engine, now: datetime) -> 
         runs.start(conn, "digest", "daily", DAY, DAY + timedelta(days=7), now)
         assert runs.settled(conn, "daily", DAY) == {DAY, NEXT}
         assert runs.settled(conn, "daily", NEXT) == {NEXT}
+
+
+def test_the_last_answer_is_known(engine: Engine, now: datetime) -> None:
+    day = now.date()
+    with engine.begin() as conn:
+        assert runs.answered_at(conn, "signal", "x") is None
+        for hours, outcome in ((9, "ok"), (6, "quiet"), (3, "failed")):
+            began = now - timedelta(hours=hours)
+            run = runs.start(conn, "signal", "x", day, day, began)
+            runs.finish(conn, run, outcome, 0, "", began)
+        runs.start(conn, "signal", "x", day, day, now)
+        assert runs.answered_at(conn, "signal", "x") == now - timedelta(hours=6)
+        assert runs.answered_at(conn, "signal", "bluesky") is None
+        assert runs.answered(conn, "signal", "x", now - timedelta(hours=7))
+        assert not runs.answered(conn, "signal", "x", now - timedelta(hours=6))

@@ -141,7 +141,8 @@ class X:
         due = [post_id for post_id in due if not self._was_read_today(known.get(post_id))]
         today = self._context.budget.today()
         left = self._left(today, 1 if due else SMALLEST_PAGE)
-        start = starts(self._context.now(), since, self._settings.window)
+        answered_at = self._context.answered_at()
+        start = starts(self._context.now(), since, self._settings.window, answered_at)
         kept = thrift.kept(sum(posted_at(post_id) < start for post_id in due), left)
         look = Look(wanted, known, start, kept)
         if left - kept >= SMALLEST_PAGE:
@@ -279,6 +280,12 @@ class X:
         return f"({query}) min_likes:{likes}" if " OR " in query else f"{query} min_likes:{likes}"
 
 
-def starts(now: datetime, since: datetime, window: timedelta) -> datetime:
-    """Where a search begins: at `since`, but within the window and within X's reach."""
-    return min(max(since, now - window, now - REACH), now - LATEST_START)
+def starts(
+    now: datetime, since: datetime, window: timedelta, answered_at: datetime | None
+) -> datetime:
+    """Where a search begins: the window ago, or at the last answer where that is longer ago.
+
+    Not before `since`, nor out of X's reach.
+    """
+    start = now - window if answered_at is None else min(now - window, answered_at)
+    return min(max(since, start, now - REACH), now - LATEST_START)

@@ -89,6 +89,14 @@ def answered(conn: Connection, kind: str, name: str, since: datetime) -> bool:
     return bool(conn.scalar(select(exists().where(mine, runs.c.outcome.in_(["ok", "quiet"])))))
 
 
+def answered_at(conn: Connection, kind: str, name: str) -> datetime | None:
+    """When the last run of this name began that told all there was."""
+    mine = (runs.c.kind == kind) & (runs.c.name == name) & runs.c.outcome.in_(["ok", "quiet"])
+    query = select(runs.c.started_at).where(mine).order_by(runs.c.id.desc()).limit(1)
+    began: datetime | None = conn.scalar(query)
+    return began
+
+
 def covered_until(conn: Connection, kind: str, name: str) -> date | None:
     """The last day of which a run of this name told all there was, if only that nothing was."""
     told = runs.c.outcome.in_(["ok", "quiet"])
