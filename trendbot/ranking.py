@@ -68,12 +68,12 @@ def score(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> float:
 
     Flagged tallies have no part in it.
     """
-    return _add_up(signals, weights).score
+    return _add_up(signals, weights)[1]
 
 
 def growth(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> float:
     """How much the score grows a day, by the last readings."""
-    return _add_up(signals, weights).growth
+    return _add_up(signals, weights)[2]
 
 
 def percentiles(scored: Iterable[tuple[Candidate, float]]) -> dict[int, float]:
@@ -112,33 +112,26 @@ def rank(
     within the primary category; then by score, favorites, and key.
     """
     with uncollected():
-        added = [(one, _add_up(one.signals, weights)) for one in candidates]
-        shares = percentiles((one, sums.score) for one, sums in added) if by is By.FIELD else {}
-
-        def merit(one: Candidate, sums: _Sums) -> float:
-            if by is By.TOTAL:
-                return sums.score
-            return sums.growth if by is By.RISING else shares[one.paper_id]
-
-        ordered = sorted(
-            (-merit(one, sums), -sums.score, -sums.favorites, one.key, sums.retweets, one)
-            for one, sums in added
-            if sums.counts and sums.score >= min_score
-        )
+        found = list(candidates)
+        shares: Mapping[int, float] = {}
+        if by is By.FIELD:
+            shares = percentiles((one, score(one.signals, weights)) for one in found)
+        ordered = []
+        for one in found:
+            counts, points, growing, retweets, favorites = _add_up(one.signals, weights)
+            if counts and points >= min_score:
+                merit = points if by is By.TOTAL else growing
+                merit = shares.get(one.paper_id, merit)
+                ordered.append((-merit, -points, -favorites, one.key, retweets, one))
+        ordered.sort()
         return [
             Standing(place, one.paper_id, -points, retweets, -favorites, one.signals, -worth)
             for place, (worth, points, favorites, _, retweets, one) in enumerate(ordered, start=1)
         ]
 
 
-class _Sums(NamedTuple):
-    """Over all signals of a paper that are not flagged; `counts` if there are any."""
-
-    counts: bool
-    score: float
-    growth: float
-    retweets: int
-    favorites: int
+# Whether any signal of a paper counts, and over those that do: score, growth, retweets, favorites.
+_Sums = tuple[bool, float, float, int, int]
 
 
 def _add_up(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> _Sums:
@@ -146,17 +139,17 @@ def _add_up(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> _Sums
     counts = False
     score: float = 0
     growth: float = 0
-    retweets = favorites = 0
+    total_retweets = total_favorites = 0
     for name in sorted(signals):  # sums of fractions depend on the order
-        tally = signals[name]
-        if not tally.flag:
+        _, retweets, favorites, grows, _, _, flag = signals[name]
+        if not flag:
             counts = True
             weight = weights.get(name, 1)
-            score += weight * (tally.retweets + tally.favorites)
-            growth += weight * tally.growth
-            retweets += tally.retweets
-            favorites += tally.favorites
-    return _Sums(counts, score, growth, retweets, favorites)
+            score += weight * (retweets + favorites)
+            growth += weight * grows
+            total_retweets += retweets
+            total_favorites += favorites
+    return counts, score, growth, total_retweets, total_favorites
 
 
 def choose(standings: Sequence[Standing], size: int, shown: Mapping[int, float]) -> list[Standing]:

@@ -122,6 +122,7 @@ def create_tables() -> None:
             ["paper_id"], ["papers.id"], name="fk_tallies_paper_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("paper_id", "signal", name="pk_tallies"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "accounts",

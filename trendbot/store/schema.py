@@ -151,6 +151,7 @@ tallies = Table(
     Column("measured_at", UTCDateTime, nullable=False),  # the newest reading in it
     Column("left_out", Integer, nullable=False),  # posts that do not count
     Column("flag", String(40), nullable=False, default=""),  # why none of it counts, or ""
+    sqlite_with_rowid=False,  # kept in the order of its key, as rankings read it
 )
 
 # What the posts of an account tell about it: those that repeat titles give themselves away.

@@ -89,19 +89,21 @@ def candidates(
             signals[row.signal] = together(signals.get(row.signal), total)
         return [
             Candidate(paper_id, key, found.get(paper_id) or {}, field or "")
-            for paper_id, key, field in conn.execute(_fields(window))
+            for paper_id, key, field in sorted(_plain(conn, _fields(window)))
         ]
 
 
 def _signals(conn: Connection, window: CTE) -> defaultdict[int, dict[str, Tally]]:
     """The tallies of the papers in the window, by paper and signal."""
-    # Not as UTCDateTime: of 100,000s of moments few differ, and each is read once.
+    # As the driver gives them: of hundreds of thousands of moments few differ, and what
+    # SQLAlchemy makes of rows and moments takes as long as reading them.
     measured_at = type_coerce(tallies.c.measured_at, String)
-    rows = conn.execute(
+    rows = _plain(
+        conn,
         select(tallies.c.paper_id, tallies.c.signal, tallies.c.posts, tallies.c.retweets)
         .add_columns(tallies.c.favorites, tallies.c.growth, measured_at)
         .add_columns(tallies.c.left_out, tallies.c.flag)
-        .join(window, window.c.id == tallies.c.paper_id)
+        .join(window, window.c.id == tallies.c.paper_id),
     )
     found: defaultdict[int, dict[str, Tally]] = defaultdict(dict)
     for paper_id, signal, many, retweets, favorites, growth, at, left_out, flag in rows:
@@ -110,21 +112,26 @@ def _signals(conn: Connection, window: CTE) -> defaultdict[int, dict[str, Tally]
     return found
 
 
+def _plain(conn: Connection, query: Select[Any]) -> Sequence[tuple[Any, ...]]:
+    """The rows of a query as the driver gives them."""
+    cursor = conn.execute(query).cursor
+    return cursor.fetchall() if cursor else []
+
+
 @lru_cache(maxsize=10_000)
 def _moment(at: str | datetime) -> datetime:
     """A moment as a database gives it: SQLite as text in UTC, PostgreSQL with its zone."""
     return datetime.fromisoformat(at).replace(tzinfo=UTC) if isinstance(at, str) else at
 
 
-def _fields(window: CTE) -> Select[int, str, str]:
-    """Of the papers in the window, in the order of their ids, their keys and fields."""
+def _fields(window: CTE) -> Select[Any]:
+    """Of the papers in the window the ids, keys and fields."""
     primary = and_(paper_categories.c.paper_id == papers.c.id, paper_categories.c.position == 0)
     return (
         select(papers.c.id, papers.c.source + ":" + papers.c.external_id)
         .add_columns(paper_categories.c.category)
         .join(window, window.c.id == papers.c.id)
         .outerjoin(paper_categories, primary)
-        .order_by(papers.c.id)
     )
 
 
