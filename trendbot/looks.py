@@ -14,11 +14,13 @@ DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 
 # Up to which age a post that rises is looked at how often, and one that does not.
+# Daily means due after 18 hours: signals are asked every six.
+_DAILY = 18 * HOUR
 _PAUSES = (
     (6 * HOUR, 2 * HOUR, 6 * HOUR),
     (DAY, 6 * HOUR, 12 * HOUR),
-    (3 * DAY, 12 * HOUR, DAY),
-    (WEEK, DAY, DAY),
+    (3 * DAY, 12 * HOUR, _DAILY),
+    (WEEK, _DAILY, _DAILY),
 )
 
 
@@ -57,4 +59,4 @@ def next_look(
     for age, while_rising, else_after in _PAUSES:
         if taken_at - posted_at < age:
             return taken_at + (while_rising if rises else else_after)
-    return taken_at + DAY if rises else None
+    return taken_at + _DAILY if rises else None

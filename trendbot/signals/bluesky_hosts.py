@@ -48,7 +48,7 @@ class BlueskySettings(Section):
     handle: str = ""
     app_password: SecretStr = SecretStr("")
     daily_requests: int = Field(150, ge=0, le=100_000)
-    refresh: int = Field(100, ge=0, le=1000)
+    refresh: int = Field(400, ge=0, le=1000)
     search_pages: int = Field(20, ge=1, le=100)
     delay: float = Field(1, ge=0, le=60)
     every: Duration = timedelta(hours=6)
