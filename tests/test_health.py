@@ -170,12 +170,12 @@ def test_what_fails_and_is_left_alone() -> None:
     assert found.closed == (closed(until),)
 
 
-def test_a_listing_that_is_late_is_asked_for_again_later_each_time() -> None:
+def test_a_listing_that_is_late_is_asked_for_again_half_a_day_later() -> None:
     asked_at = datetime(2026, 11, 20, 9, tzinfo=UTC)
     late = on_friday(0, asked_at=asked_at, last_ok=asked_at)
     found = health.judge(ARXIV, late, []).next_try
     assert found is not None
-    assert timedelta(hours=6) <= found - asked_at <= timedelta(hours=9)
+    assert found - asked_at == timedelta(hours=12)
 
 
 @pytest.mark.parametrize(
