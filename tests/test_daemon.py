@@ -25,6 +25,8 @@ from trendbot.settings import Settings, Web
 from trendbot.store import books, subscribers
 from trendbot.web import server
 
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @dataclass
 class World:
@@ -124,12 +126,13 @@ def test_the_digest_is_made_at_its_hour_and_mailed_once(app: App, clock: Clock) 
 
 
 def hours(app: App, clock: Clock, count: int) -> None:
-    """Let the daemon look every half hour."""
-    for _ in range(2 * count):
-        clock.now += timedelta(minutes=30)
+    """Let the daemon look every hour."""
+    for _ in range(count):
+        clock.now += timedelta(hours=1)
         daemon.work(app)
 
 
+@SQLITE
 def test_sources_are_asked_once_for_each_listing(app: App, clock: Clock, world: World) -> None:
     clock.now = clock.now.replace(hour=9, minute=0)
     daemon.work(app)
@@ -141,6 +144,7 @@ def test_sources_are_asked_once_for_each_listing(app: App, clock: Clock, world: 
     assert world.asked == asked + 1  # for Monday
 
 
+@SQLITE
 def test_sources_that_fail_are_asked_every_hour_not_every_minute(
     app: App, clock: Clock, world: World
 ) -> None:
@@ -159,6 +163,7 @@ def test_sources_that_fail_are_asked_every_hour_not_every_minute(
     assert world.asked == asked + 1
 
 
+@SQLITE
 def test_signals_are_asked_by_their_own_pause_and_for_each_digest(
     app: App, clock: Clock, world: World
 ) -> None:

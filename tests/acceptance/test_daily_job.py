@@ -123,6 +123,7 @@ def test_every_number_leads_to_posts(trendbot: Trendbot, upstream: Upstream) -> 
     assert sum(post["reading"]["favorites"] for post in first["posts"]) == first["favorites"]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("where", "kind", "how"),
     [
@@ -152,6 +153,7 @@ def test_one_signal_down_does_not_stop_the_digest(
     assert len(signals[where]["message"]) > 20
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_no_signal_answering_is_no_quiet_day(
     trendbot: Trendbot, upstream: Upstream, smtpd: Smtpd
 ) -> None:
@@ -168,6 +170,7 @@ def test_no_signal_answering_is_no_quiet_day(
     assert smtpd.copies() == {READERS[0]: 1}
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_source_that_fails_is_no_quiet_day(
     trendbot: Trendbot, upstream: Upstream, smtpd: Smtpd
 ) -> None:
@@ -179,6 +182,7 @@ def test_a_source_that_fails_is_no_quiet_day(
     assert source["outcome"] == "failed"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_holiday_is_a_quiet_day(trendbot: Trendbot, upstream: Upstream, smtpd: Smtpd) -> None:
     upstream.world.papers = []
     trendbot("subscribers", "add", READERS[0], "--confirmed")

@@ -91,7 +91,11 @@ def test_smtp_where_some_was_handed_over(place: str, trendbot: Trendbot, smtpd: 
     assert (books["sent"], books["balanced"]) == (25, True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "database_url"),
+    [(signal.SIGINT, "sqlite"), (signal.SIGTERM, "postgresql")],
+    indirect=["database_url"],
+)
 def test_a_signal_leaves_no_mail_in_doubt(
     number: signal.Signals, trendbot: Trendbot, smtpd: Smtpd
 ) -> None:

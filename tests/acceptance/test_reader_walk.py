@@ -151,6 +151,7 @@ def press(page: Page, name: str) -> None:
     page.locator("main").get_by_role("button", name=name, exact=True).click()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_one_click_leaves_at_once_and_for_ever(
     trendbot: Trendbot, clock: Clock, smtpd: Smtpd
 ) -> None:

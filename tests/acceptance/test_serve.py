@@ -52,6 +52,7 @@ def test_it_makes_the_digest_mails_it_and_stops_cleanly(trendbot: Trendbot, smtp
     assert smtpd.copies() == dict.fromkeys(READERS, 1)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_it_mails_each_reader_at_their_hour(
     trendbot: Trendbot, smtpd: Smtpd, engine: Engine
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_mail_server_that_hangs_does_not_hold_up_the_stop(trendbot: Trendbot) 
         assert set(smtpd.copies()) == set(READERS)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("transport", ["maildir"])
 def test_a_port_in_use_is_refused_in_one_line(trendbot: Trendbot) -> None:
     import socket
