@@ -39,6 +39,7 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 timezone = 'Asia/Kolkata'
+jit = off
 """
 
 

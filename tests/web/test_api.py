@@ -23,8 +23,6 @@ from trendbot.settings import Limits, Settings, Site, Web
 from trendbot.store import digests, papers, posts, subscribers
 from trendbot.web import schemas, site
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
-
 ROOT = "https://owls.example/tb"
 OWLS = ranked(1, "On Owls", categories=("cs.LG", "stat.ML"), comments="12 pages")
 PAPERS = schemas.PaperList
