@@ -56,7 +56,7 @@ INSERT INTO papers (id, source, external_id, title, authors, abstract, comments,
 """
 IN_FIELDS = """
 INSERT INTO paper_categories (paper_id, position, category)
-{numbers} SELECT i, 0, 'cs.' || (i * i) % {categories} FROM n
+{numbers} SELECT i, 0, 'cs.' || (i * i % {categories}) FROM n
 """
 # A few posts are counted often, most hardly ever.
 POSTS = """
@@ -119,7 +119,7 @@ def candidates(engine: Engine, many_papers: int) -> None:
 
 def ranked(engine: Engine, many_papers: int, by: By) -> None:
     with engine.connect() as conn:
-        standings = rank(posts.candidates(conn, DAY, DAY), {"x": 2}, 1, by)
+        standings = rank(posts.candidates(conn, DAY, DAY, {"x": 2}), 1, by)
     assert 0.9 * many_papers < len(standings) <= many_papers
 
 

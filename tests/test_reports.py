@@ -62,7 +62,9 @@ def post(
 def ranking_of(app: App) -> tuple[contest.Ranked, list[Any]]:
     with app.engine.connect() as conn:
         ranked = contest.ranking(app, conn, Cadence.DAILY, DAY)
-        return ranked, [entry for _, entry in contest.with_papers(conn, ranked, ranked.standings)]
+        return ranked, [
+            entry for _, entry in contest.with_papers(app, conn, ranked, ranked.standings)
+        ]
 
 
 @pytest.mark.usefixtures("known")

@@ -6,7 +6,7 @@ from datetime import date
 
 from trendbot.hotpapers import ArchiveDay
 from trendbot.model import Paper, Post, Tally
-from trendbot.ranking import Candidate, rank
+from trendbot.ranking import Candidate, candidate, rank
 
 FIRST = 10  # places that are followed one by one
 
@@ -71,21 +71,21 @@ def _checked(
     weights: Mapping[str, float],
     min_score: float,
 ) -> CheckedDay:
-    candidates = [_candidate(number, *one) for number, one in enumerate(found)]
+    candidates = [_candidate(number, *one, weights) for number, one in enumerate(found)]
     believed = [one for one in candidates if not found[one.paper_id][1].flag]
-    checked = {one.paper_id: one.rank for one in rank(believed, weights, min_score)}
+    checked = {one.paper_id: one.rank for one in rank(believed, min_score)}
     return CheckedDay(
         day,
         len(found),
         tuple(post for _, post in found if post.flag),
         tuple(
             Place(*found[one.paper_id], one.rank, checked.get(one.paper_id))
-            for one in rank(candidates, weights, min_score)
+            for one in rank(candidates, min_score)
         ),
     )
 
 
-def _candidate(number: int, paper: Paper, total: Post) -> Candidate:
+def _candidate(number: int, paper: Paper, total: Post, weights: Mapping[str, float]) -> Candidate:
     counted = total.reading
     sums = (counted.retweets, counted.favorites) if counted else (0, 0)
-    return Candidate(number, paper.key, {total.signal: Tally(1, *sums)})
+    return candidate(number, paper.key, "", {total.signal: Tally(1, *sums)}, weights)

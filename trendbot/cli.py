@@ -161,7 +161,7 @@ def rank(config: Path | None, day: date, cadence: str, by: str | None, as_json: 
     app = open_app(config)
     with app.engine.connect() as conn:
         ranked = contest.ranking(app, conn, Cadence(cadence), day, By(by) if by else None)
-        entries = [entry for _, entry in contest.with_papers(conn, ranked, ranked.standings)]
+        entries = [entry for _, entry in contest.with_papers(app, conn, ranked, ranked.standings)]
     if as_json:
         print_json(reports.ranking_document(ranked, entries))
     else:

@@ -19,7 +19,6 @@ from trendbot.due import SATURDAY
 from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
 from trendbot.hotpapers import ArchiveDay
 from trendbot.model import Gone, Paper, PaperSource, Post, Signal
-from trendbot.ranking import score
 from trendbot.settings import Counting
 from trendbot.store import papers, posts, runs
 
@@ -162,8 +161,7 @@ def collect_posts(
 
 def _most_promising_first(conn: Connection, since: date, until: date) -> list[Paper]:
     """The papers announced in the window: by what they were counted so far, then the newest."""
-    counted = posts.candidates(conn, since, until)
-    scores = {one.key: score(one.signals, {}) for one in counted}
+    scores = {one.key: one.score for one in posts.announced(conn, since, until)}
     found = papers.announced(conn, since, until)
     return sorted(
         found, key=lambda one: (-scores.get(one.key, 0), -one.announced.toordinal(), one.key)

@@ -55,7 +55,8 @@ def ranking(
     day = closing_day(cadence, day)
     since, until = days_of(app, cadence, day)
     by = by or settings.by.of(cadence)
-    candidates = _candidates(app, conn, since, until)
+    checked = app.settings.counting.archives == "checked"
+    candidates = posts.candidates(conn, since, until, settings.weights, checked)
     return Ranked(
         cadence,
         day,
@@ -63,22 +64,23 @@ def ranking(
         until,
         by,
         announced=len(candidates),
-        measured=sum(1 for candidate in candidates if candidate.signals),
-        standings=rank(
-            [*candidates, *late] if candidates else [], settings.weights, settings.min_score, by
-        ),
+        measured=sum(1 for candidate in candidates if candidate.measured),
+        standings=rank([*candidates, *late] if candidates else [], settings.min_score, by),
     )
 
 
 def with_papers(
-    conn: Connection, ranked: Ranked, standings: Sequence[Standing]
+    app: App, conn: Connection, ranked: Ranked, standings: Sequence[Standing]
 ) -> list[tuple[int, RankedPaper]]:
     """Each standing with its paper and how it moved, beside the paper's id in the store.
 
     Moved since the last digest of the cadence, which is the one of the ranking's own date if
     that is made.
     """
-    found = papers.by_id(conn, [one.paper_id for one in standings])
+    ids = [one.paper_id for one in standings]
+    found = papers.by_id(conn, ids)
+    checked = app.settings.counting.archives == "checked"
+    signals = posts.signals(conn, ids, ranked.since, ranked.until, checked)
     last = digests.places(conn, ranked.cadence, ranked.date)
     seen = digests.shown(conn, ranked.cadence, ranked.date)
     return [
@@ -90,7 +92,7 @@ def with_papers(
                 one.score,
                 one.retweets,
                 one.favorites,
-                one.signals,
+                signals[one.paper_id],
                 one.merit,
                 movement(one.rank, one.paper_id, last, seen),
             ),
@@ -118,21 +120,14 @@ def late_risers(
         return []
     since, _ = days_of(app, cadence, day)
     first = since - timedelta(days=MEASURED_DAYS)
-    found = _candidates(app, conn, first, since - timedelta(days=1))
-    scores = {one.paper_id: score(one.signals, weights) for one in found}
-    unseen = [one for one, points in scores.items() if points and one not in shown]
+    found = posts.announced(conn, first, since - timedelta(days=1), weights)
+    unseen = [one.paper_id for one in found if one.score and one.paper_id not in shown]
     before = posts.scores_as_of(conn, unseen, last.made_at)
     return [
         one
         for one in found
-        if one.paper_id in shown
-        or scores[one.paper_id] >= 2 * score(before.get(one.paper_id, {}), weights)
+        if one.paper_id in shown or one.score >= 2 * score(before.get(one.paper_id, {}), weights)
     ]
-
-
-def _candidates(app: App, conn: Connection, since: Date, until: Date) -> list[Candidate]:
-    checked = app.settings.counting.archives == "checked"
-    return posts.candidates(conn, since, until, checked=checked)
 
 
 def _is_news(day: Date, now: datetime, schedule: Schedule) -> bool:

@@ -54,7 +54,7 @@ def run_demo(home: Path, console: Console) -> None:
     made = pipeline.run(app, Cadence.DAILY, last_day())
     with app.engine.connect() as conn:
         ranked = contest.ranking(app, conn, Cadence.DAILY, last_day())
-        entries = [entry for _, entry in contest.with_papers(conn, ranked, ranked.standings)]
+        entries = [entry for _, entry in contest.with_papers(app, conn, ranked, ranked.standings)]
     reports.show_ranking(console, ranked, entries[:TOP], app.settings.ranking.size)
     _tell(home, config, made, before, console)
 

@@ -109,7 +109,7 @@ def _freeze(
         ranked.until,
         counted_at=newest,
         made_at=made_at,
-        papers=with_papers(conn, ranked, chosen),
+        papers=with_papers(app, conn, ranked, chosen),
         by=ranked.by,
         heard=_heard(app, conn, made_at),
     )

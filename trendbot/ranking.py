@@ -8,7 +8,7 @@ the same counts always give the same list.
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -18,15 +18,21 @@ from trendbot.model import By, Cadence, Tally
 
 
 class Candidate(NamedTuple):
-    """A paper announced in the window, with what each signal counted for it.
+    """A paper announced in the window, with the sums of what counts for it on all signals.
 
-    `field` is its primary category.
+    `field` is its primary category. Of its `measured` signals so many are `counted`: flagged
+    tallies have no part in the sums. `score` and `growth` (a day) are weighted.
     """
 
     paper_id: int
     key: str
-    signals: Mapping[str, Tally]
-    field: str = ""
+    field: str
+    measured: int
+    counted: int
+    score: float
+    growth: float
+    retweets: int
+    favorites: int
 
 
 class Standing(NamedTuple):
@@ -40,7 +46,6 @@ class Standing(NamedTuple):
     score: float
     retweets: int
     favorites: int
-    signals: Mapping[str, Tally]
     merit: float
 
 
@@ -68,88 +73,84 @@ def score(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> float:
 
     Flagged tallies have no part in it.
     """
-    return _add_up(signals, weights)[1]
+    return sum(
+        weights.get(name, 1) * (signals[name].retweets + signals[name].favorites)
+        for name in sorted(signals)  # sums of fractions depend on the order
+        if not signals[name].flag
+    )
 
 
-def growth(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> float:
-    """How much the score grows a day, by the last readings."""
-    return _add_up(signals, weights)[2]
+def candidate(
+    paper_id: int,
+    key: str,
+    field: str,
+    signals: Mapping[str, Tally],
+    weights: Mapping[str, float],
+) -> Candidate:
+    """The candidate that a paper with these tallies is.
+
+    The store adds up the same for many papers at once, see `store.tallies`.
+    """
+    counted = [name for name in sorted(signals) if not signals[name].flag]
+    return Candidate(
+        paper_id,
+        key,
+        field,
+        len(signals),
+        len(counted),
+        score(signals, weights),
+        sum(weights.get(name, 1) * signals[name].growth for name in counted),
+        sum(signals[name].retweets for name in counted),
+        sum(signals[name].favorites for name in counted),
+    )
 
 
-def percentiles(scored: Iterable[tuple[Candidate, float]]) -> dict[int, float]:
+def percentiles(candidates: Sequence[Candidate]) -> dict[int, float]:
     """Of each paper the share of its field that it leaves behind, between 0 and 1, by its id.
 
     Papers with the same score, itself too, count half: the best of many stands above the
     best of few, and in a field of one nobody wins.
     """
     fields: defaultdict[str, list[float]] = defaultdict(list)
-    scored = list(scored)
-    for one, points in scored:
-        fields[one.field].append(points)
-    shares = {field: _shares(points) for field, points in fields.items()}
-    return {one.paper_id: shares[one.field][points] for one, points in scored}
+    for one in candidates:
+        fields[one.field].append(one.score)
+    shares = {field: _shares(scores) for field, scores in fields.items()}
+    return {one.paper_id: shares[one.field][one.score] for one in candidates}
 
 
-def _shares(points: list[float]) -> dict[float, float]:
-    points.sort()
+def _shares(scores: list[float]) -> dict[float, float]:
+    scores.sort()
     shares, below = {}, 0
-    for value, same in groupby(points):
+    for value, same in groupby(scores):
         equals = sum(1 for _ in same)
-        shares[value] = (below + equals / 2) / len(points)
+        shares[value] = (below + equals / 2) / len(scores)
         below += equals
     return shares
 
 
-def rank(
-    candidates: Iterable[Candidate],
-    weights: Mapping[str, float],
-    min_score: float,
-    by: By = By.TOTAL,
-) -> list[Standing]:
-    """All candidates that reach `min_score`, best first.
+def rank(candidates: Sequence[Candidate], min_score: float, by: By = By.TOTAL) -> list[Standing]:
+    """All candidates that count and reach `min_score`, best first.
 
     By total that is by score, by rising by how fast it grows, by field by the percentile
     within the primary category; then by score, favorites, and key.
     """
+    shares = percentiles(candidates) if by is By.FIELD else {}
+
+    def merit(one: Candidate) -> float:
+        if by is By.TOTAL:
+            return one.score
+        return one.growth if by is By.RISING else shares[one.paper_id]
+
     with uncollected():
-        found = list(candidates)
-        shares: Mapping[int, float] = {}
-        if by is By.FIELD:
-            shares = percentiles((one, score(one.signals, weights)) for one in found)
-        ordered = []
-        for one in found:
-            counts, points, growing, retweets, favorites = _add_up(one.signals, weights)
-            if counts and points >= min_score:
-                merit = points if by is By.TOTAL else growing
-                merit = shares.get(one.paper_id, merit)
-                ordered.append((-merit, -points, -favorites, one.key, retweets, one))
-        ordered.sort()
+        ordered = sorted(
+            (-merit(one), -one.score, -one.favorites, one.key, one)
+            for one in candidates
+            if one.counted and one.score >= min_score
+        )
         return [
-            Standing(place, one.paper_id, -points, retweets, -favorites, one.signals, -worth)
-            for place, (worth, points, favorites, _, retweets, one) in enumerate(ordered, start=1)
+            Standing(place, one.paper_id, one.score, one.retweets, one.favorites, -worth)
+            for place, (worth, _, _, _, one) in enumerate(ordered, start=1)
         ]
-
-
-# Whether any signal of a paper counts, and over those that do: score, growth, retweets, favorites.
-_Sums = tuple[bool, float, float, int, int]
-
-
-def _add_up(signals: Mapping[str, Tally], weights: Mapping[str, float]) -> _Sums:
-    """All that a ranking needs in one go, since it does this for every paper."""
-    counts = False
-    score: float = 0
-    growth: float = 0
-    total_retweets = total_favorites = 0
-    for name in sorted(signals):  # sums of fractions depend on the order
-        _, retweets, favorites, grows, _, _, flag = signals[name]
-        if not flag:
-            counts = True
-            weight = weights.get(name, 1)
-            score += weight * (retweets + favorites)
-            growth += weight * grows
-            total_retweets += retweets
-            total_favorites += favorites
-    return counts, score, growth, total_retweets, total_favorites
 
 
 def choose(standings: Sequence[Standing], size: int, shown: Mapping[int, float]) -> list[Standing]:

@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Engine, event, func, select
 
+from tests.store.tallied import tallied
 from trendbot.honesty import JUMP, UNLIKED
 from trendbot.model import Gone, Paper, Post, Reading, Tally
 from trendbot.store import papers, posts
@@ -48,8 +49,8 @@ def signals_of(
 ) -> dict[str, dict[str, Tally]]:
     """The sums of each candidate's tallies, without what else is in them."""
     return {
-        one.key: {signal: plain(tally) for signal, tally in one.signals.items()}
-        for one in posts.candidates(conn, since, until)
+        key: {signal: plain(tally) for signal, tally in signals.items()}
+        for key, signals in tallied(conn, since, until).items()
     }
 
 
@@ -212,7 +213,7 @@ def test_a_flagged_reading_is_kept_and_not_believed(
         assert [one.flag for one in jumped] == ["", JUMP, "", JUMP]
         unliked = posts.of_paper(conn, owls, now)[1]
         assert (unliked.reading, unliked.flag) == (None, UNLIKED)
-        tally = posts.candidates(conn, DAY, DAY)[0].signals["x"]
+        tally = tallied(conn, DAY, DAY)[OWLS.key]["x"]
         assert (plain(tally), tally.left_out) == (Tally(1, 0, 20), 1)
         posts.upsert(conn, [replace(post, reading=Reading(hours[3] + HOUR, 0, 4200))])
         assert posts.of_paper(conn, owls, None)[0].flag == ""

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Engine
 
+from tests.store.tallied import tallied
 from trendbot.honesty import SQUARE
 from trendbot.model import Paper, Post, Reading, Tally
 from trendbot.settings import Counting
@@ -31,7 +32,7 @@ def post(name: str, author: str, text: str, favorites: int, **more: object) -> P
 
 def tally_of(conn: Connection, paper: int = 0) -> tuple[int, int, int]:
     """Posts, favorites and how many are left out, on X."""
-    tally = posts.candidates(conn, DAY, DAY)[paper].signals["x"]
+    tally = tallied(conn, DAY, DAY)[(OWLS, BATS)[paper].key]["x"]
     return tally.posts, tally.favorites, tally.left_out
 
 
@@ -39,8 +40,9 @@ def test_candidates_know_their_field(engine: Engine) -> None:
     with engine.begin() as conn:
         posts.upsert(conn, [post("1", "ada", "Read this", 10)])
         owls, bats = posts.candidates(conn, DAY, DAY)
+        signals = tallied(conn, DAY, DAY)
     assert (owls.key, owls.field, bats.field) == (OWLS.key, "cs.LG", "")
-    assert dict(owls.signals) == {"x": Tally(1, 1, 10, 11.0, NOON)}
+    assert signals[OWLS.key] == {"x": Tally(1, 1, 10, 11.0, NOON)}
 
 
 def test_who_says_the_same_twice_has_one_vote(engine: Engine) -> None:
@@ -122,7 +124,7 @@ def test_sums_that_cannot_be_true_come_with_a_flag(engine: Engine) -> None:
     copies = [post(str(n), f"reader{n}", "", 0, reading=Reading(NOON, 6, 0)) for n in range(6)]
     with engine.begin() as conn:
         posts.upsert(conn, copies)
-        tally = posts.candidates(conn, DAY, DAY)[0].signals["x"]
+        tally = tallied(conn, DAY, DAY)[OWLS.key]["x"]
         assert (tally.posts, tally.retweets, tally.flag) == (6, 36, SQUARE)
 
 
@@ -130,14 +132,14 @@ def test_flagged_totals_of_archives_are_flagged_where_they_are_checked(engine: E
     total = post("t", "archive", "", 4, listed_on=DAY, flag=SQUARE)
     with engine.begin() as conn:
         posts.upsert(conn, [total, post("1", "ada", "Read this", 10)])
-        as_printed = posts.candidates(conn, DAY, DAY)[0].signals["x"]
+        as_printed = tallied(conn, DAY, DAY)[OWLS.key]["x"]
         assert as_printed == Tally(2, 2, 14, 11.0, NOON)
-        checked = posts.candidates(conn, DAY, DAY, checked=True)[0].signals["x"]
+        checked = tallied(conn, DAY, DAY, checked=True)[OWLS.key]["x"]
         assert checked == Tally(1, 1, 10, 11.0, NOON, left_out=1)
         posts.upsert(
             conn, [post("u", "archive", "", 4, listed_on=DAY, flag=SQUARE, papers=(BATS.key,))]
         )
-        checked = posts.candidates(conn, DAY, DAY, checked=True)[1].signals["x"]
+        checked = tallied(conn, DAY, DAY, checked=True)[BATS.key]["x"]
         assert (checked.favorites, checked.flag) == (4, SQUARE)
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Date, Engine, column, insert, table
 
 from alembic import command
+from tests.store.tallied import tallied
 from trendbot.honesty import SQUARE
 from trendbot.model import Paper, Post, Reading, Tally
 from trendbot.ranking import rank
@@ -68,14 +69,14 @@ def test_an_upgraded_database_ranks_as_before(older: Engine) -> None:
     upgrade(older)
     with older.connect() as conn:
         found = posts.candidates(conn, DAY, DAY)
-        assert [dict(one.signals) for one in found] == [
+        assert list(tallied(conn, DAY, DAY).values()) == [
             {"x": Tally(2, 31, 3, 0.0, LATER)},
             {"x": Tally(1, 1, 3, 0.0, LATER)},
             {"archive": Tally(1, 36, 5, 0.0, NOON)},
         ]
-        assert [one.paper_id for one in rank(found, {}, 1)] == [3, 1, 2]
-        checked = posts.candidates(conn, DAY, DAY, checked=True)[2]
-        assert checked.signals["archive"].flag == SQUARE
+        assert [one.paper_id for one in rank(found, 1)] == [3, 1, 2]
+        checked = list(tallied(conn, DAY, DAY, checked=True).values())[2]
+        assert checked["archive"].flag == SQUARE
 
 
 def test_what_was_read_last_is_believed_of_a_post_and_looked_at_soon(older: Engine) -> None:
@@ -105,5 +106,5 @@ def test_a_look_after_the_upgrade_makes_up_for_what_was_not_known(older: Engine)
     with older.begin() as conn:
         posts.upsert(conn, [again("1", 2, 4), again("2", 31, 0)])
         # The one that was believed never was by today's rules, and both say the same.
-        tally = posts.candidates(conn, DAY, DAY)[0].signals["x"]
+        tally = next(iter(tallied(conn, DAY, DAY).values()))["x"]
         assert (tally.posts, tally.retweets, tally.favorites, tally.left_out) == (1, 2, 4, 1)

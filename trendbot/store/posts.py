@@ -18,16 +18,25 @@ from trendbot.store.known import Known
 from trendbot.store.papers import ids_of, parts
 from trendbot.store.schema import accounts as labels
 from trendbot.store.schema import papers, post_papers, posts, readings
-from trendbot.store.tallies import AS_USUAL, candidates, newest_reading, scores_as_of
+from trendbot.store.tallies import (
+    AS_USUAL,
+    announced,
+    candidates,
+    newest_reading,
+    scores_as_of,
+    signals,
+)
 from trendbot.store.watch import worth_a_look
 
 __all__ = [
+    "announced",
     "candidates",
     "erase_unseen",
     "forget",
     "newest_reading",
     "of_paper",
     "scores_as_of",
+    "signals",
     "upsert",
     "worth_a_look",
 ]

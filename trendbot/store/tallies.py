@@ -6,16 +6,15 @@ they say the same. Totals that archives printed are in no tally: which of them c
 on the days that are asked for.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    CTE,
+    BigInteger,
     ColumnElement,
     Connection,
+    Float,
     Select,
     String,
     and_,
@@ -27,14 +26,12 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    type_coerce,
-    union,
 )
 
 from trendbot import honesty
 from trendbot.garbage import uncollected
 from trendbot.model import Tally
-from trendbot.ranking import Candidate
+from trendbot.ranking import Candidate, candidate
 from trendbot.settings import Counting
 from trendbot.store.engine import insert_into
 from trendbot.store.papers import parts
@@ -49,6 +46,7 @@ from trendbot.store.schema import (
 )
 
 AS_USUAL = Counting()
+UNWEIGHTED: Mapping[str, float] = {}
 
 
 def refresh(conn: Connection, paper_ids: Collection[int], counting: Counting) -> None:
@@ -70,45 +68,96 @@ def remove(conn: Connection, paper_ids: Collection[int]) -> None:
 
 
 def candidates(
-    conn: Connection, since: date, until: date, checked: bool = False
+    conn: Connection,
+    since: date,
+    until: date,
+    weights: Mapping[str, float] = UNWEIGHTED,
+    checked: bool = False,
 ) -> list[Candidate]:
-    """The papers of the window from `since` to `until`, both included, with their counts.
+    """The papers of the window from `since` to `until`, both included, with what counts for them.
 
-    Those are the papers announced or listed by an archive in it. Beside the tallies, of the
-    totals archives printed for a paper only the last one in the window counts; where they
-    are `checked`, one that cannot be true comes with its flag. Papers nobody was measured
-    to post about come with no signals. In the order of their ids.
+    Those are the papers announced or listed by an archive in it, as `signals` tells of them.
+    In the order of their ids.
     """
-    window = _window(since, until)
-    with uncollected():
-        found = _signals(conn, window)
-        for row in conn.execute(_totals(since, until)):
-            signals = found[row.paper_id]
-            flag = row.flag if checked else ""
-            total = Tally(1, row.retweets, row.favorites, 0.0, row.measured_at, 0, flag)
-            signals[row.signal] = together(signals.get(row.signal), total)
-        return [
-            Candidate(paper_id, key, found.get(paper_id) or {}, field or "")
-            for paper_id, key, field in sorted(_plain(conn, _fields(window)))
-        ]
+    is_announced = papers.c.announced.between(since, until)
+    printed = set(conn.scalars(_listed(since, until)))
+    if not printed:
+        return announced(conn, since, until, weights)
+    found = _added_up(conn, is_announced | papers.c.id.in_(_listed(since, until)), weights)
+    with_totals = signals(conn, printed, since, until, checked)
+    return [
+        candidate(*one[:3], with_totals[one.paper_id], weights)
+        if one.paper_id in with_totals
+        else one
+        for one in found
+    ]
 
 
-def _signals(conn: Connection, window: CTE) -> defaultdict[int, dict[str, Tally]]:
-    """The tallies of the papers in the window, by paper and signal."""
-    # As the driver gives them: of hundreds of thousands of moments few differ, and what
-    # SQLAlchemy makes of rows and moments takes as long as reading them.
-    measured_at = type_coerce(tallies.c.measured_at, String)
-    rows = _plain(
-        conn,
-        select(tallies.c.paper_id, tallies.c.signal, tallies.c.posts, tallies.c.retweets)
-        .add_columns(tallies.c.favorites, tallies.c.growth, measured_at)
-        .add_columns(tallies.c.left_out, tallies.c.flag)
-        .join(window, window.c.id == tallies.c.paper_id),
+def announced(
+    conn: Connection, since: date, until: date, weights: Mapping[str, float] = UNWEIGHTED
+) -> list[Candidate]:
+    """The papers announced in the window, with what counts for them beside archives' totals."""
+    return _added_up(conn, papers.c.announced.between(since, until), weights)
+
+
+def _added_up(
+    conn: Connection, condition: ColumnElement[bool], weights: Mapping[str, float]
+) -> list[Candidate]:
+    """The candidates that papers are by their tallies: what `ranking.candidate` makes of them.
+
+    Only sums leave the database, which of 100,000 papers takes half the time.
+    """
+    counts = tallies.c.flag == ""
+    weight: ColumnElement[Any] = literal(1.0)
+    if weights:
+        whens = [(tallies.c.signal == name, literal(float(of))) for name, of in weights.items()]
+        weight = case(*whens, else_=literal(1.0))
+    weight = cast(weight, Float)
+
+    def added(column: ColumnElement[Any], kind: type[Any]) -> ColumnElement[Any]:
+        return cast(func.coalesce(func.sum(case((counts, column))), 0), kind)
+
+    primary = and_(paper_categories.c.paper_id == papers.c.id, paper_categories.c.position == 0)
+    query = (
+        select(papers.c.id, papers.c.source + ":" + papers.c.external_id)
+        .add_columns(func.coalesce(func.max(paper_categories.c.category), ""))
+        .add_columns(func.count(tallies.c.paper_id), func.count(case((counts, 1))))
+        .add_columns(
+            added(weight * (tallies.c.retweets + tallies.c.favorites), Float),
+            added(weight * tallies.c.growth, Float),
+            added(tallies.c.retweets, BigInteger),
+            added(tallies.c.favorites, BigInteger),
+        )
+        .outerjoin(tallies, tallies.c.paper_id == papers.c.id)
+        .outerjoin(paper_categories, primary)
+        .where(condition)
+        .group_by(papers.c.id)
+        .order_by(papers.c.id)
     )
-    found: defaultdict[int, dict[str, Tally]] = defaultdict(dict)
-    for paper_id, signal, many, retweets, favorites, growth, at, left_out, flag in rows:
-        tally = Tally(many, retweets, favorites, growth, _moment(at), left_out, flag)
-        found[paper_id][signal] = tally
+    with uncollected():
+        return list(map(Candidate._make, _plain(conn, query)))
+
+
+def signals(
+    conn: Connection, paper_ids: Collection[int], since: date, until: date, checked: bool = False
+) -> dict[int, dict[str, Tally]]:
+    """What each signal counted for these papers: their tallies, and totals of archives.
+
+    Of the totals printed for a paper only the last one in the window counts; where they are
+    `checked`, one that cannot be true comes with its flag. Papers nobody was measured to
+    post about are left out.
+    """
+    found: dict[int, dict[str, Tally]] = {}
+    for part in parts(sorted(paper_ids)):
+        own = select(tallies).where(tallies.c.paper_id.in_(part))
+        for row in map(dict, conn.execute(own).mappings()):
+            paper_id, signal = row.pop("paper_id"), row.pop("signal")
+            found.setdefault(paper_id, {})[signal] = Tally(**row)
+        for printed in conn.execute(_totals(since, until, part)):
+            sums = (printed.retweets, printed.favorites, 0.0, printed.measured_at)
+            total = Tally(1, *sums, 0, printed.flag if checked else "")
+            of_paper = found.setdefault(printed.paper_id, {})
+            of_paper[printed.signal] = together(of_paper.get(printed.signal), total)
     return found
 
 
@@ -116,23 +165,6 @@ def _plain(conn: Connection, query: Select[Any]) -> Sequence[tuple[Any, ...]]:
     """The rows of a query as the driver gives them."""
     cursor = conn.execute(query).cursor
     return cursor.fetchall() if cursor else []
-
-
-@lru_cache(maxsize=10_000)
-def _moment(at: str | datetime) -> datetime:
-    """A moment as a database gives it: SQLite as text in UTC, PostgreSQL with its zone."""
-    return datetime.fromisoformat(at).replace(tzinfo=UTC) if isinstance(at, str) else at
-
-
-def _fields(window: CTE) -> Select[Any]:
-    """Of the papers in the window the ids, keys and fields."""
-    primary = and_(paper_categories.c.paper_id == papers.c.id, paper_categories.c.position == 0)
-    return (
-        select(papers.c.id, papers.c.source + ":" + papers.c.external_id)
-        .add_columns(paper_categories.c.category)
-        .join(window, window.c.id == papers.c.id)
-        .outerjoin(paper_categories, primary)
-    )
 
 
 def scores_as_of(
@@ -295,19 +327,17 @@ def together(own: Tally | None, total: Tally) -> Tally:
     )
 
 
-def _window(since: date, until: date) -> CTE:
-    """The ids of the papers announced, or listed by an archive, in the window."""
-    announced = select(papers.c.id).where(papers.c.announced.between(since, until))
-    listed = (
+def _listed(since: date, until: date) -> Select[int]:
+    """The ids of the papers listed by an archive in the window."""
+    return (
         select(post_papers.c.paper_id)
         .join(posts, posts.c.id == post_papers.c.post_id)
         .where(posts.c.listed_on.between(since, until))
     )
-    return union(announced, listed).cte("window_papers")
 
 
-def _totals(since: date, until: date) -> Select[Any]:
-    """Of the totals printed in the window the last of each paper and signal."""
+def _totals(since: date, until: date, paper_ids: Sequence[int]) -> Select[Any]:
+    """Of the totals printed for these papers in the window the last of each paper and signal."""
     last_first = func.row_number().over(
         partition_by=[post_papers.c.paper_id, posts.c.signal],
         order_by=[posts.c.listed_on.desc(), posts.c.external_id.desc()],
@@ -315,6 +345,7 @@ def _totals(since: date, until: date) -> Select[Any]:
     printed = (
         select(post_papers.c.paper_id, posts, last_first.label("place"))
         .join(posts, posts.c.id == post_papers.c.post_id)
+        .where(post_papers.c.paper_id.in_(paper_ids))
         .where(posts.c.listed_on.between(since, until), posts.c.measured_at.is_not(None))
         .subquery()
     )
