@@ -50,6 +50,7 @@ from simulating.posts import (
     HOUR,
     PAPERS,
     POSTS,
+    Made,
     Seen,
     Totals,
     World,
@@ -122,19 +123,11 @@ def play(
     world: World,
 ) -> dict[str, Figures]:
     """Play days one after the other; two days of posts went before."""
-    dice = random.Random(seed)
-    start = FIRST.timestamp()
-    made = [
-        post
-        for day in range(-2, days)
-        for post in a_day(
-            (day + 2) * PAPERS,
-            dice.choice(heads) if heads else invented(dice),
-            start + day * 24 * HOUR,
-            dice,
-            world,
-        )
-    ]
+    dice, start = random.Random(seed), FIRST.timestamp()
+    made: list[Made] = []
+    for day in range(-2, days):
+        head = dice.choice(heads) if heads else invented(dice)
+        made += a_day((day + 2) * PAPERS, head, start + day * 24 * HOUR, dice, world)
     papers = [
         Paper("arxiv", paper_id(number), "T", ("A",), ("cs.LG",), announced(number // PAPERS - 2))
         for number in range((days + 2) * PAPERS)
@@ -178,7 +171,7 @@ def line(name: str, of: Figures, whole: float) -> str:
     return f"{name:<24}{reads:>8,.0f}{share:>8}{dollars:>10}  {recalls:<21}{mean:>7}{weeks:>7}"
 
 
-def main() -> None:
+def asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument(
         "--archive",
@@ -189,12 +182,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--hard", action="store_true", help="attention spread over many posts")
     parser.add_argument("--budgets", default="200,500,1000,2000,4000")
-    wanted = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    wanted = asked()
     budgets = [int(one) for one in wanted.budgets.split(",")]
     heads = archived(wanted.archive) if wanted.archive else sampled()
     heads = [] if wanted.invented else heads
     if wanted.archive and not heads:
-        parser.error(f"{wanted.archive}: no day of an archive lists five papers")
+        raise SystemExit(f"{wanted.archive}: no day of an archive lists five papers")
     world = World(spread=3, bots_likes=0.5) if wanted.hard else World()
     server = Server()
     begun = time.monotonic()

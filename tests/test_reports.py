@@ -68,6 +68,7 @@ def ranking_of(app: App) -> tuple[contest.Ranked, list[Any]]:
 
 
 @pytest.mark.usefixtures("known")
+# Over 40 lines: the whole document, as programs read it.
 def test_the_ranking_as_json(app: App, now: datetime) -> None:
     counted = {"measured_at": now.isoformat(), "left_out": 0, "flag": ""}
     document = json.loads(json.dumps(reports.ranking_document(*ranking_of(app))))

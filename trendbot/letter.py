@@ -79,14 +79,10 @@ def of_digest(
     It greets a newcomer who wants such digests. Its HTML is at most 90,000 bytes. Raises
     TrendbotError for a template that is broken.
     """
-    said: dict[str, object] = {
+    said = {
         **about(site),
-        "cadence": digest.cadence.value,
-        "subscribed": newcomer.cadence.value if newcomer else digest.cadence.value,
-        "greeting": wording.greeting(newcomer, text.clean(site.name)) if newcomer else "",
+        **_of_cadence(digest, newcomer, site),
         "introduction": wording.introduction(len(digest.papers), len(papers), segment, digest.by),
-        "heading": wording.heading(digest),
-        "period": wording.period(digest),
         "counted": wording.moment(digest.counted_at),
         "heard": wording.counted_line(digest.heard, digest.counted_at) if digest.heard else "",
         "moved": wording.movements(digest),
@@ -109,6 +105,17 @@ def of_digest(
         text=render("digest/body.txt", **said, full=full, brief=brief),
         html=html,
     )
+
+
+def _of_cadence(digest: Digest, newcomer: Taste | None, site: Site) -> dict[str, object]:
+    """What is said of the digest's days, of the cadence somebody gets, and to whom is new."""
+    return {
+        "heading": wording.heading(digest),
+        "period": wording.period(digest),
+        "cadence": digest.cadence.value,
+        "subscribed": newcomer.cadence.value if newcomer else digest.cadence.value,
+        "greeting": wording.greeting(newcomer, text.clean(site.name)) if newcomer else "",
+    }
 
 
 def of_welcome(taste: Taste, site: Site, links: Links) -> Letter:

@@ -1,3 +1,5 @@
+"""Bluesky, asked both ways, against a stand-in; over 400 lines, because there are three hosts."""
+
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

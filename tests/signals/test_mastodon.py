@@ -1,3 +1,5 @@
+"""Mastodon on two servers; over 400 lines, because each way in is asked on both of them."""
+
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """The world the upstream speaks about: papers, posts and Hugging Face entries, all mutable.
 
+Over 400 lines, most of them the papers of the small world and what is odd about them.
+
 A test changes the world between two runs (`world.post("...").retweets = 40`,
 `world.papers.append(...)`, `world.today = ...`) and the next request sees it. Nothing here
 reads the wall clock: `world.today` is the date on arXiv's newest page, `world.now` is the

@@ -264,15 +264,7 @@ def _votes(counted: _Counted, about: ColumnElement[bool], counting: Counting) ->
     """
     known = [honesty.account(*bot.split(":", 1)) for bot in counting.known_bots]
     is_bot = (func.coalesce(accounts.c.label, "") != "") | posts.c.account.in_(known)
-    single = cast(posts.c.id, String)
-    same = case(
-        (
-            (posts.c.account != "") & (posts.c.fingerprint != ""),
-            posts.c.account + ":" + posts.c.fingerprint,
-        ),
-        else_=single,
-    )
-    voter = case((is_bot, posts.c.account if counting.bots == "once" else single), else_=same)
+    voter = _voter(is_bot, counting)
     # The last two decide nothing but how much the growth is, where all counts are equal.
     best: list[ColumnElement[Any]] = [
         counted.measured_at.is_(None),
@@ -299,6 +291,14 @@ def _votes(counted: _Counted, about: ColumnElement[bool], counting: Counting) ->
     if counted.as_of is not None:
         return rows.join(readings, counts(counted.as_of))
     return rows.where(or_(posts.c.measured_at.is_not(None), posts.c.flag != ""))
+
+
+def _voter(is_bot: ColumnElement[bool], counting: Counting) -> ColumnElement[str]:
+    """Whose one vote a post is: a bot's, that of who says the same again, or its own."""
+    single = cast(posts.c.id, String)
+    says_something = (posts.c.account != "") & (posts.c.fingerprint != "")
+    same = case((says_something, posts.c.account + ":" + posts.c.fingerprint), else_=single)
+    return case((is_bot, posts.c.account if counting.bots == "once" else single), else_=same)
 
 
 def _row(sums: Mapping[Any, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ _MONTH = r"^([0-9]{4}-[0-9]{2})?$"
     response_model=list[DailyPaper],
     responses=refusals(),
 )
+# Over 40 lines, most of them what the documentation says of the parameters.
 def list_daily_papers(
     app: AppDep,
     date: Annotated[OptionalDay, Query(description="The daily digest of this day.")] = None,
