@@ -143,6 +143,7 @@ def test_an_hour_too_late_for_the_digest_is_not_waited_for(
     assert len(postbox.mails) == 1
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_hour_of_every_time_zone_is_planned(engine: Engine, digest: Digest) -> None:
     pairs = [(hour, name) for name in sorted(available_timezones()) for hour in range(24)]
     assert len(pairs) > 10_000  # more than SQLite takes values for, with three of them each

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from tests.conftest import address_of
 from tests.test_collect import Signal, Source, paper
 from trendbot import contest, pipeline
 from trendbot.app import App
@@ -19,6 +20,12 @@ from trendbot.store import papers, posts
 
 FRIDAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLite: what differs between databases is tested in the store."""
+    return address_of(getattr(request, "param", "sqlite"), request, tmp_path)
 
 
 @pytest.fixture
@@ -47,6 +54,7 @@ def ids(made: pipeline.Made) -> list[str]:
     return [entry.paper.id for entry in made.digest.papers]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_the_best_become_the_digest_and_it_stays_as_it_was(app: App) -> None:
     store(app, (paper(1), 5), (paper(2), 50), (paper(3), 0))
     made = pipeline.make_digest(app, Cadence.DAILY, FRIDAY)
@@ -136,6 +144,7 @@ def thursday(app: App) -> date:
     return day
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_paper_that_takes_off_later_gets_its_day(app: App, thursday: date) -> None:
     rise(app, 4, 40)  # doubled since yesterday
     rise(app, 3, 59)  # has more, and did not take off
@@ -189,6 +198,7 @@ def test_a_day_without_papers_has_no_digest_of_late_risers(app: App, thursday: d
     assert made.digest is None
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_weeks_that_overlap_tell_how_papers_moved(app: App) -> None:
     days = WindowDays(weekly=14)
     app.settings = app.settings.model_copy(update={"ranking": Ranking(window_days=days)})
@@ -220,6 +230,7 @@ def test_the_order_is_what_the_settings_say_for_the_cadence(app: App) -> None:
     assert (told.by, told.standings[0].merit) == (By.TOTAL, 50)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_digest_knows_who_answered(app: App) -> None:
     store(app, (paper(1), 5))
     app.signals = {"x": Signal(), "bluesky": Signal(SignalError("503")), "mastodon": Signal()}

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy import Engine
 
+from tests.conftest import address_of
 from trendbot import contest, deliver, pipeline, reports
 from trendbot.app import App
 from trendbot.model import Cadence, DeliveryState, Digest, Paper, Post, Reading, Status
@@ -26,6 +27,12 @@ HOSTILE = (
     "two\r\nlines\tand\u2028more",
     ":skull: and \\[escaped]",
 )
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLite: what differs between databases is tested in the store."""
+    return address_of(getattr(request, "param", "sqlite"), request, tmp_path)
 
 
 @pytest.fixture
