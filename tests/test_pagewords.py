@@ -177,6 +177,11 @@ def test_a_post_cannot_lead_elsewhere_than_to_a_page() -> None:
     assert (quoted.url, quoted.author, quoted.signal) == ("", "ab", "X")
 
 
+def test_a_number_names_nobody() -> None:
+    (quoted,) = pagewords.quoted([post("a", 1, 1, author="125779")], COUNTED, 9).quotations
+    assert quoted.author == ""
+
+
 @pytest.mark.parametrize(
     ("key", "path"),
     [

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from threading import Barrier, Event
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine, event, select, update
 
+from tests.conftest import address_of
 from tests.digests import planned
 from tests.postbox import ADA, NOW, SECRET, Clock, Postbox, door_to, wait_until_blocked
 from trendbot import deliver, lists, notices, subscribe, tastes, tokens
@@ -36,6 +38,12 @@ OTHER = Taste(Cadence.MONTHLY, ("stat",), (), None, "")
 FREE = Limits(client=0, address=0, domain=0, total=0)
 CLIENT = "192.0.2.7"
 DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLite, and both where a test says so: what differs is tested in the store."""
+    return address_of(getattr(request, "param", "sqlite"), request, tmp_path)
 
 
 @pytest.fixture
@@ -244,6 +252,7 @@ def test_all_are_answered_by_the_same_statements(
     ]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_two_who_ask_for_a_new_address_at_once_mail_it_once(
     door: Doorway, postbox: Postbox
 ) -> None:
@@ -260,6 +269,7 @@ def test_two_who_ask_for_a_new_address_at_once_mail_it_once(
     assert rows(door.engine) == 1
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_two_who_ask_for_a_known_address_at_once_mail_it_once(
     door: Doorway, postbox: Postbox, clock: Clock
 ) -> None:
@@ -783,6 +793,7 @@ def test_the_operator_erases_all_or_none(door: Doorway, postbox: Postbox) -> Non
     assert "example" not in everything(door.engine)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_of_two_who_erase_at_once_both_are_content(door: Doorway, postbox: Postbox) -> None:
     signed_up(door, postbox)
     token = timed(door, tokens.ERASE)

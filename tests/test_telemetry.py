@@ -13,6 +13,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, create_engine, delete, update
 
+from tests.conftest import address_of
 from tests.digests import MADE, planned
 from trendbot.deliver import Dispatch, Watch, drain
 from trendbot.errors import SettingsError, TransportError
@@ -73,6 +74,12 @@ class Postbox:
 
     def check(self) -> str:
         return "here"
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLite: what differs between databases is tested in the store."""
+    return address_of("sqlite", request, tmp_path)
 
 
 @pytest.fixture

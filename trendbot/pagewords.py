@@ -270,9 +270,10 @@ def _precedence(post: Post) -> tuple[bool, int, float, str]:
 
 def _quoted(post: Post) -> Quotation:
     reading = post.reading
+    named = "" if post.author.isdigit() else post.author  # X's numbers name nobody to a reader
     return Quotation(
         said=quotation(post.text),
-        author=text.cut(text.clean(post.author), wording.LONGEST_NAME),
+        author=text.cut(text.clean(named), wording.LONGEST_NAME),
         signal=wording.signal_name(post.signal),
         url=post.url if wording.is_link(post.url) else "",
         posted_at=post.posted_at,
