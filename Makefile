@@ -12,8 +12,9 @@ help: ## Say what there is to make
 demo: $(VENV)/.ready ## The whole job once, offline: sample papers, ranked, mailed into trendbot-demo/mail
 	$(BIN)/trendbot demo
 
+# Python keeps what it compiled, also where the environment says no: hundreds of processes are started.
 test: $(VENV)/.browser ## All tests, on SQLite and a PostgreSQL of their own, in a Chromium
-	$(BIN)/python -m pytest
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 soak: $(VENV)/.ready ## Kill trendbot 200 times on each database while it sends; counts the copies too many
 	TRENDBOT_SOAK_ROUNDS=200 $(BIN)/python -m pytest -n0 -rP tests/acceptance/test_killed.py
