@@ -10,6 +10,7 @@ from sqlalchemy import Engine, func, select
 
 from trendbot.collect import (
     CHUNK,
+    COUNTING,
     REACH_DAYS,
     archive_files,
     chunks,
@@ -18,7 +19,8 @@ from trendbot.collect import (
     import_hotpapers,
 )
 from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
-from trendbot.model import Paper, Post, Reading
+from trendbot.model import Gone, Paper, Post, Reading
+from trendbot.settings import Counting
 from trendbot.store import papers, posts, runs
 from trendbot.store.schema import papers as paper_rows
 from trendbot.store.schema import posts as post_rows
@@ -216,3 +218,52 @@ def test_paths_without_posts_are_errors(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(ArchiveError, match=r"no Markdown file|no such file"):
             archive_files([path])
+
+
+@dataclass
+class Network:
+    """Yields what it is told to."""
+
+    items: list[Post | Gone]
+    every: timedelta = timedelta(hours=6)
+
+    def measure(self, wanted: Iterable[Paper], since: datetime) -> Iterable[Post | Gone]:
+        yield from self.items
+
+    def check(self) -> str:
+        return "here"
+
+
+def said(number: int, at: datetime, text: str = "Look", automated: bool = False) -> Post:
+    about, url = (paper(1).key,), f"https://x.com/{number}"
+    reading = Reading(at, 0, number)
+    return Post("x", str(number), about, "ada", url, at, text, reading, automated=automated)
+
+
+def looked(engine: Engine, *items: Post | Gone, counting: Counting = COUNTING) -> None:
+    with engine.begin() as conn:
+        papers.upsert(conn, [paper(1)], NOW)
+    collect(engine, {}, {"x": Network(list(items))}, FRIDAY, FRIDAY, now, counting)
+
+
+def test_what_nobody_saw_for_a_day_says_nothing_any_more(engine: Engine) -> None:
+    yesterday = NOW - timedelta(days=1)
+    looked(engine, said(1, yesterday - timedelta(minutes=1)), said(2, yesterday), said(3, NOW))
+    with engine.connect() as conn:
+        told = conn.execute(select(post_rows.c.text, post_rows.c.author).order_by(post_rows.c.id))
+        assert [tuple(row) for row in told] == [("", ""), ("Look", "ada"), ("Look", "ada")]
+        (counted,) = posts.candidates(conn, FRIDAY, FRIDAY)
+    assert counted.favorites == 3  # the three say the same, and the best of them counts
+
+
+@pytest.mark.parametrize(("bots", "favorites"), [("once", 2), ("leave out", 0), ("count", 3)])
+def test_posts_that_are_gone_go_and_the_rest_counts_as_the_settings_say(
+    bots: str, favorites: int, engine: Engine
+) -> None:
+    counting = Counting.model_validate({"bots": bots})
+    found = [said(n, NOW, f"Look {n}", automated=True) for n in (1, 2, 9)]
+    looked(engine, *found, Gone("x", "9"), counting=counting)
+    with engine.connect() as conn:
+        (counted,) = posts.candidates(conn, FRIDAY, FRIDAY)
+        assert counted.favorites == favorites
+        assert conn.scalar(select(func.count()).select_from(post_rows)) == 2

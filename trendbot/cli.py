@@ -130,7 +130,8 @@ def collect(config: Path | None, day: date | None) -> None:
     app.insist()
     began = app.now()
     wanted = _day(app, day)
-    collect_day(app.engine, app.sources, app.signals, wanted, wanted, app.now)
+    counting = app.settings.counting
+    collect_day(app.engine, app.sources, app.signals, wanted, wanted, app.now, counting)
     failed = []
     with app.engine.connect() as conn:
         for kind in ("source", "signal"):

@@ -28,6 +28,7 @@ MEASURED_DAYS = 7
 REACH_DAYS = 90
 CHUNK = 500
 COUNTING = Counting()
+UNSEEN_FOR = timedelta(days=1)
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -133,7 +134,8 @@ def collect_posts(
 ) -> None:
     """Ask one signal for posts about the papers announced from `since` on, and all lately.
 
-    Posts that are gone on the network go here, too.
+    Posts that are gone on the network go here, too; of those nobody saw there for a day, which
+    may be gone, text and author go.
     """
     today = now().date()
     since = min(since, today - timedelta(days=MEASURED_DAYS))
@@ -148,7 +150,9 @@ def collect_posts(
                 stored += posts.upsert(
                     conn, [one for one in chunk if isinstance(one, Post)], counting
                 )
-                gone += posts.forget(conn, [one for one in chunk if isinstance(one, Gone)])
+                gone += posts.forget(
+                    conn, [one for one in chunk if isinstance(one, Gone)], counting
+                )
     except SignalError as error:
         outcome = "stopped" if isinstance(error, SignalStopped) else "failed"
         message = str(error)
@@ -156,6 +160,7 @@ def collect_posts(
     if gone:
         log.info("signal %s: %d posts are gone", name, gone)
     with engine.begin() as conn:
+        posts.erase_unseen(conn, now() - UNSEEN_FOR)
         runs.finish(conn, run, outcome, stored, message, now())
 
 

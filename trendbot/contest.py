@@ -22,7 +22,10 @@ from trendbot.store import digests, papers, posts
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A ranking computed now: `papers` is all that reach the score, best first."""
+    """A ranking computed now: `standings` are all that reach the score, best first, ordered `by`.
+
+    Of the papers `announced` in its window so many were `measured`; late risers are in neither.
+    """
 
     cadence: Cadence
     date: Date
@@ -92,7 +95,7 @@ def with_papers(
                 one.score,
                 one.retweets,
                 one.favorites,
-                signals[one.paper_id],
+                signals.get(one.paper_id, {}),  # a post may go meanwhile
                 one.merit,
                 movement(one.rank, one.paper_id, last, seen),
             ),
@@ -122,7 +125,7 @@ def late_risers(
     first = since - timedelta(days=MEASURED_DAYS)
     found = posts.announced(conn, first, since - timedelta(days=1), weights)
     unseen = [one.paper_id for one in found if one.score and one.paper_id not in shown]
-    before = posts.scores_as_of(conn, unseen, last.made_at)
+    before = posts.scores_as_of(conn, unseen, last.made_at, app.settings.counting)
     return [
         one
         for one in found

@@ -25,7 +25,7 @@ from trendbot.doorway import Doorway
 from trendbot.errors import TransportError, TrendbotError
 from trendbot.model import Cadence
 from trendbot.settle import rest
-from trendbot.store import digests, erasure, hosts, limits, papers, posts, runs
+from trendbot.store import digests, erasure, hosts, limits, papers, runs
 from trendbot.store.engine import explain
 from trendbot.store.runs import Run
 from trendbot.terminal import begin_log
@@ -37,7 +37,6 @@ RETRY_NEWS_AFTER = timedelta(minutes=15)
 RETRY_AFTER = timedelta(hours=6)
 UNCONFIRMED_FOR = timedelta(days=30)
 UNASKED_FOR = timedelta(days=7)
-UNSEEN_FOR = timedelta(days=1)  # posts nobody saw for so long may be gone
 TOLD = ("ok", "quiet")
 LISTEN_EVERY = 0.2  # seconds, for a signal
 STOP_WITHIN = (
@@ -103,14 +102,13 @@ def tidy(app: App) -> None:
     """Forget what must not be kept.
 
     That is full limits, who never confirmed, what servers said of readers who were erased,
-    what posts say that were not seen on their network for a day, and hosts nobody asks now.
+    and hosts nobody asks now.
     """
     now = app.now()
     with app.engine.begin() as conn:
         limits.prune(conn, now)
         erasure.scrub(conn, now)
         erasure.forget_unconfirmed(conn, now - UNCONFIRMED_FOR)
-        posts.erase_unseen(conn, now - UNSEEN_FOR)
         hosts.prune(conn, now - UNASKED_FOR)
 
 

@@ -42,10 +42,11 @@ def listed(now: datetime) -> date:
 
 
 def worth_asking(newest: date | None, asked_at: datetime | None, now: datetime) -> bool:
-    """Whether a source can have papers newer than those of `newest`, the last time asked included.
+    """Whether a source can have papers newer than those of `newest`, the last day it has told.
 
-    A listing that was not there when it should have been is looked for again after twelve
-    hours: it may be late, or there is none that day.
+    `asked_at` is when it was asked last, if it answered; None if not. A listing that was not
+    there when it should have been is looked for again after twelve hours: it may be late, or
+    there is none that day.
     """
     day = listed(now)
     if newest is not None and newest >= day:

@@ -145,17 +145,14 @@ def _heard(app: App, conn: Connection, made_at: datetime) -> dict[str, bool] | N
 
     One that must rest until the next day counts as heard if it answered within the last.
     """
+    since = made_at - ASKED_WITHIN
     heard = {}
     for name in app.signals:
         last = runs.last_finished(conn, "signal", name)
-        if last is not None and last.started_at > made_at - ASKED_WITHIN:
-            rests = last.outcome == "stopped"
-            since = made_at - ASKED_WITHIN
-            heard[name] = (
-                runs.answered(conn, "signal", name, since)
-                if rests
-                else (last.outcome not in FAILURES)
-            )
+        if last is None or last.started_at <= since:
+            continue
+        rests = last.outcome == "stopped" and runs.answered(conn, "signal", name, since)
+        heard[name] = rests or last.outcome not in FAILURES
     return heard or None
 
 
