@@ -25,7 +25,7 @@ Script = Answer | Callable[[BaseHTTPRequestHandler], None]
 class Site(ThreadingHTTPServer):
     """Plays `script` answer by answer, then repeats the last.
 
-    `asked` holds path and headers of each request, `posted` the body of each POST.
+    `asked` holds path and headers of each request, `posted` the body of each POST and PUT.
     """
 
     daemon_threads = False
@@ -64,6 +64,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_POST()
 
     def is_over(self) -> None:
         """Count the request as answered: before the last byte, on which the next may begin."""

@@ -19,7 +19,7 @@ from trendbot.collect import (
     import_hotpapers,
 )
 from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
-from trendbot.model import Gone, Paper, Post, Reading
+from trendbot.model import Gone, Paper, Post, Reading, There
 from trendbot.settings import Counting
 from trendbot.store import papers, posts, runs
 from trendbot.store.schema import papers as paper_rows
@@ -224,10 +224,10 @@ def test_paths_without_posts_are_errors(tmp_path: Path) -> None:
 class Network:
     """Yields what it is told to."""
 
-    items: list[Post | Gone]
+    items: list[Post | Gone | There]
     every: timedelta = timedelta(hours=6)
 
-    def measure(self, wanted: Iterable[Paper], since: datetime) -> Iterable[Post | Gone]:
+    def measure(self, wanted: Iterable[Paper], since: datetime) -> Iterable[Post | Gone | There]:
         yield from self.items
 
     def check(self) -> str:
@@ -240,20 +240,31 @@ def said(number: int, at: datetime, text: str = "Look", automated: bool = False)
     return Post("x", str(number), about, "ada", url, at, text, reading, automated=automated)
 
 
-def looked(engine: Engine, *items: Post | Gone, counting: Counting = COUNTING) -> None:
+def looked(engine: Engine, *items: Post | Gone | There, counting: Counting = COUNTING) -> None:
     with engine.begin() as conn:
         papers.upsert(conn, [paper(1)], NOW)
     collect(engine, {}, {"x": Network(list(items))}, FRIDAY, FRIDAY, now, counting)
 
 
-def test_what_nobody_saw_for_a_day_says_nothing_any_more(engine: Engine) -> None:
+def test_what_nobody_saw_for_a_day_says_nothing_and_does_not_count(engine: Engine) -> None:
     yesterday = NOW - timedelta(days=1)
-    looked(engine, said(1, yesterday - timedelta(minutes=1)), said(2, yesterday), said(3, NOW))
+    long_ago = yesterday - timedelta(minutes=1)
+    found = [said(9, long_ago), said(4, long_ago, "I, too"), said(2, yesterday), said(3, NOW)]
+    looked(engine, *found, There("x", "4", NOW))
     with engine.connect() as conn:
-        told = conn.execute(select(post_rows.c.text, post_rows.c.author).order_by(post_rows.c.id))
-        assert [tuple(row) for row in told] == [("", ""), ("Look", "ada"), ("Look", "ada")]
+        told = conn.execute(
+            select(post_rows.c.external_id, post_rows.c.text, post_rows.c.author).order_by(
+                post_rows.c.external_id
+            )
+        )
+        assert [tuple(row) for row in told] == [
+            ("2", "Look", "ada"),
+            ("3", "Look", "ada"),
+            ("4", "I, too", "ada"),
+            ("9", "", ""),
+        ]
         (counted,) = posts.candidates(conn, FRIDAY, FRIDAY)
-    assert counted.favorites == 3  # the three say the same, and the best of them counts
+    assert counted.favorites == 3 + 4  # two say the same, and the better of them counts
 
 
 @pytest.mark.parametrize(("bots", "favorites"), [("once", 2), ("leave out", 0), ("count", 3)])

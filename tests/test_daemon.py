@@ -28,10 +28,19 @@ from trendbot.web import server
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
+class Clock:
+    def __init__(self, text: str) -> None:
+        self.now = datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 @dataclass
 class World:
     """A source and a signal: one paper a weekday, and one post about it."""
 
+    clock: Clock
     fails: bool = False
     asked: int = 0
     measured: int = 0
@@ -55,18 +64,11 @@ class World:
             raise SignalError("nobody answers")
         for paper in papers:
             at = datetime.combine(paper.announced, datetime.min.time(), UTC)
-            yield Post("x", paper.id, (paper.key,), "a", "https://x.com", at, "", Reading(at, 5, 5))
+            url, read = "https://x.com", Reading(self.clock(), 5, 5)
+            yield Post("x", paper.id, (paper.key,), "a", url, at, "", read)
 
     def check(self) -> str:
         return "here"
-
-
-class Clock:
-    def __init__(self, text: str) -> None:
-        self.now = datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture
@@ -75,8 +77,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(clock: Clock) -> World:
+    return World(clock)
 
 
 @pytest.fixture

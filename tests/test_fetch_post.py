@@ -154,7 +154,7 @@ def test_nobody_to_post_to_is_tried_again(fetcher: Fetcher, clock: Clock) -> Non
 
 def test_no_redirect_of_what_was_posted_is_followed(site: Site, fetcher: Fetcher) -> None:
     site.answers(Answer(307, b"", {"Location": "/elsewhere"}))
-    with pytest.raises(SignalError, match="redirects what was posted; check the address"):
+    with pytest.raises(SignalError, match="redirects what was sent to it; check the address"):
         post(fetcher, site.url)
     assert len(site.posted) == 1
 
@@ -180,3 +180,36 @@ def test_no_secret_is_told(site: Site, fetcher: Fetcher, caplog: pytest.LogCaptu
     assert "answered HTTP 503" in told
     assert "very-secret" not in told
     assert "pass-phrase" not in told
+
+
+def put(fetcher: Fetcher, url: str) -> Page:
+    return fetcher.put(
+        url, body=b"1\n2\n", content_type="text/plain", accept="*/*", error=SignalError
+    )
+
+
+def test_what_is_put_may_be_put_again(site: Site, fetcher: Fetcher, clock: Clock) -> None:
+    site.answers(cut_off, Answer(502, b""), Answer(body=b"", headers={}))
+    assert put(fetcher, f"{site.url}/file?signature=secret").content == b""
+    assert site.posted == [b"1\n2\n"] * 3
+    assert [(path, headers["content-type"]) for path, headers in site.asked] == [
+        ("/file?signature=secret", "text/plain")
+    ] * 3
+    assert clock.slept == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(403, b""), "HTTP 403; it refuses us"),
+        (Answer(307, b"", {"Location": "/elsewhere"}), "redirects what was sent to it"),
+    ],
+)
+def test_what_cannot_be_put_is_an_error(
+    site: Site, fetcher: Fetcher, answer: Answer, why: str
+) -> None:
+    site.answers(answer)
+    with pytest.raises(SignalError, match=why) as caught:
+        put(fetcher, f"{site.url}/file?signature=secret")
+    assert "secret" not in str(caught.value)
+    assert len(site.posted) == 1

@@ -131,14 +131,17 @@ def test_who_says_what_is_shown_only_while_it_was_seen_within_a_day() -> None:
         post("seen", 1, 1, seen_at=COUNTED - day),
         post("missed", 9, 9, seen_at=COUNTED - day - timedelta(seconds=1)),
         post("never", 2, 2, seen_at=None),
+        post("lapsed", 3, 3, seen_at=COUNTED - 2 * day, lapsed=True),
+        post("unknown", seen_at=None, lapsed=True),
         post("untrue", seen_at=None, flag=UNLIKED),
         post("total", 500, 900, listed_on=date(2026, 11, 20), seen_at=None),
     ]
     quoted = pagewords.quoted(found, COUNTED, 20)
     assert [one.author for one in quoted.quotations] == ["@seen"]
     assert quoted.others == (
-        "2 posts not looked at lately, counted in the sums",
-        "1 post not looked at lately, whose counts are not known",
+        "2 posts not looked at any more, counted as last measured",
+        "1 post not seen there for a day, left out of the sums",
+        "2 posts not looked at lately, whose counts are not known",
     )
 
 

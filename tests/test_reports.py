@@ -159,6 +159,7 @@ def test_a_digest_as_json_leads_back_to_posts_and_moments(app: App, now: datetim
         "papers": ["arxiv:2611.1"],
         "shared": False,
         "flag": "",
+        "lapsed": False,
         "reading": {"taken_at": now.isoformat(), "retweets": 3, "favorites": 4, "replies": 7},
     }
     assert sum(one["reading"]["favorites"] for one in found) == shown["favorites"]

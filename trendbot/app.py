@@ -204,6 +204,7 @@ class App:
             worth_a_look=partial(self._worth_a_look, name),
             contenders=partial(self._worth_a_look, name, contenders=True),
             answered_at=partial(self._answered_at, name),
+            stored=partial(self._stored, name),
         )
 
     def _breaker(self) -> Breaker:
@@ -273,6 +274,10 @@ class App:
         size = self.settings.ranking.size
         with self.engine.connect() as conn:
             return posts.worth_a_look(conn, name, self.now(), limit, contenders, size)
+
+    def _stored(self, name: str) -> list[str]:
+        with self.engine.connect() as conn:
+            return posts.stored(conn, name)
 
     def _answered_at(self, name: str) -> datetime | None:
         with self.engine.connect() as conn:

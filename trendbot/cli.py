@@ -155,11 +155,13 @@ def collect(config: Path | None, day: date | None) -> None:
 @json_option
 @click.pass_obj
 def rank(config: Path | None, day: date, cadence: str, by: str | None, as_json: bool) -> None:
-    """Rank what is stored, as of now; stores nothing."""
+    """Rank what is stored, as of now; stores no ranking."""
     from trendbot import contest, reports
+    from trendbot.collect import let_lapse
     from trendbot.model import By, Cadence
 
     app = open_app(config)
+    let_lapse(app.engine, app.now, app.settings.counting)
     with app.engine.connect() as conn:
         ranked = contest.ranking(app, conn, Cadence(cadence), day, By(by) if by else None)
         entries = [entry for _, entry in contest.with_papers(app, conn, ranked, ranked.standings)]

@@ -18,17 +18,15 @@ from trendbot import hotpapers
 from trendbot.due import SATURDAY
 from trendbot.errors import ArchiveError, SignalError, SignalStopped, SourceError
 from trendbot.hotpapers import ArchiveDay
-from trendbot.model import Gone, Paper, PaperSource, Post, Signal
+from trendbot.looks import MEASURED_FOR
+from trendbot.model import Gone, Paper, PaperSource, Post, Signal, There
 from trendbot.settings import Counting
 from trendbot.store import papers, posts, runs
 
-# Papers are measured for a week after their announcement; a source is asked again for at
-# most this many missed days, which is as far back as arXiv's listings reach.
-MEASURED_DAYS = 7
+# A source is asked again for at most this many missed days, as far back as arXiv's listings reach.
 REACH_DAYS = 90
 CHUNK = 500
 COUNTING = Counting()
-UNSEEN_FOR = timedelta(days=1)
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -69,6 +67,7 @@ def collect(
         collect_papers(engine, name, source, since, until, now)
     for name, signal in signals.items():
         collect_posts(engine, name, signal, since, now, counting)
+    let_lapse(engine, now, counting)
 
 
 def collect_papers(
@@ -134,11 +133,10 @@ def collect_posts(
 ) -> None:
     """Ask one signal for posts about the papers announced from `since` on, and all lately.
 
-    Posts that are gone on the network go here, too; of those nobody saw there for a day, which
-    may be gone, text and author go.
+    Posts that are gone on the network go here, too.
     """
     today = now().date()
-    since = min(since, today - timedelta(days=MEASURED_DAYS))
+    since = min(since, today - MEASURED_FOR)
     with engine.begin() as conn:
         measured = _most_promising_first(conn, since, today)
         run = runs.start(conn, "signal", name, since, today, now())
@@ -150,6 +148,7 @@ def collect_posts(
                 stored += posts.upsert(
                     conn, [one for one in chunk if isinstance(one, Post)], counting
                 )
+                posts.confirm(conn, [one for one in chunk if isinstance(one, There)], counting)
                 gone += posts.forget(
                     conn, [one for one in chunk if isinstance(one, Gone)], counting
                 )
@@ -160,8 +159,15 @@ def collect_posts(
     if gone:
         log.info("signal %s: %d posts are gone", name, gone)
     with engine.begin() as conn:
-        posts.erase_unseen(conn, now() - UNSEEN_FOR)
         runs.finish(conn, run, outcome, stored, message, now())
+
+
+def let_lapse(engine: Engine, now: Callable[[], datetime], counting: Counting = COUNTING) -> None:
+    """Count posts no more that no look found for a day: they may be gone."""
+    with engine.begin() as conn:
+        lapsed = posts.lapse(conn, now(), counting)
+    if lapsed:
+        log.info("%d posts were not seen for a day and do not count until they are", lapsed)
 
 
 def _most_promising_first(conn: Connection, since: date, until: date) -> list[Paper]:

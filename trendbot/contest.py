@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from trendbot.app import App
-from trendbot.collect import MEASURED_DAYS
 from trendbot.due import MAILED_WITHIN, due_at
+from trendbot.looks import MEASURED_FOR
 from trendbot.model import By, Cadence, RankedPaper
 from trendbot.ranking import Candidate, Standing, closing_day, movement, rank, score, window
 from trendbot.settings import Schedule
@@ -122,7 +122,7 @@ def late_risers(
     if last is None:
         return []
     since, _ = days_of(app, cadence, day)
-    first = since - timedelta(days=MEASURED_DAYS)
+    first = since - MEASURED_FOR
     found = posts.announced(conn, first, since - timedelta(days=1), weights)
     unseen = [one.paper_id for one in found if one.score and one.paper_id not in shown]
     before = posts.scores_as_of(conn, unseen, last.made_at, app.settings.counting)

@@ -64,7 +64,8 @@ class Context:
     politely. `worth_a_look(limit)` returns up to `limit` ids of this signal's stored posts that
     are due for another look, those that matter most first; `contenders(limit)` only those of
     papers that can still change the first places, for looks that cost money. `answered_at()`
-    is when this signal was last asked and told all; None if never.
+    is when this signal was last asked and told all; None if never. `stored()` are the ids of all
+    its stored posts, newest first.
     """
 
     home: Path
@@ -74,3 +75,4 @@ class Context:
     worth_a_look: Callable[[int], list[str]]
     contenders: Callable[[int], list[str]] = lambda _limit: []
     answered_at: Callable[[], datetime | None] = lambda: None
+    stored: Callable[[], list[str]] = list

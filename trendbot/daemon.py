@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trendbot import contest, deliver, due, jobs, notices, pipeline
 from trendbot.app import App
-from trendbot.collect import collect, collect_papers, collect_posts
+from trendbot.collect import collect, collect_papers, collect_posts, let_lapse
 from trendbot.doorway import Doorway
 from trendbot.errors import TransportError, TrendbotError
 from trendbot.model import Cadence
@@ -94,6 +94,7 @@ def work(app: App, stop: Callable[[], bool] = deliver.never) -> None:
     collect_if_due(app)
     make_due(app, stop)
     look_if_due(app, stop)
+    let_lapse(app.engine, app.now, app.settings.counting)
     plan_due(app)
     deliver_due(app, stop)
 

@@ -1,6 +1,6 @@
 """Ask the web politely: timeouts, retries, conditional requests, spacing per host.
 
-get(), post() ── one host at a time ── _attempt() ── wait for the host's turn ── _ask()
+get(), post(), put() ── one host at a time ── _attempt() ── wait for the host's turn ── _ask()
   ▲                                      │ Failure(again=True): back off, at most `tries` times
   └── a Page, or the caller's error class with one clear line and the Failure as cause
 
@@ -84,7 +84,7 @@ NEVER_CLOSED = Breaker(lambda _host: "", lambda *_failure: None, lambda _host: N
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is asked: `url` with its query, `json` for a POST."""
+    """What is asked: `url` with its query, `json` for a POST, `body` for a PUT."""
 
     method: str
     url: str
@@ -92,6 +92,7 @@ class _Request:
     delay: float
     headers: Mapping[str, str]
     json: Mapping[str, Any] | None = None
+    body: bytes | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -187,6 +188,27 @@ class Fetcher:
         except Failure as failure:
             raise error(f"{shown(url)}: {failure}") from failure
 
+    def put(
+        self,
+        url: str,
+        *,
+        body: bytes,
+        content_type: str,
+        accept: str,
+        error: type[TrendbotError],
+    ) -> Page:
+        """Put `body` at `url`; return the answer, whose media type must be one of `accept`.
+
+        Tried again as `get` is, since it may be done twice (RFC 9110 section 9.2.2). No redirect
+        is followed. Raises `error` as `get` does; `body` is not in it.
+        """
+        try:
+            headers = {"Content-Type": content_type}
+            address = prepared(url, None, headers)
+            return self._answer(_Request("PUT", address, accept, 0, headers, body=body))
+        except Failure as failure:
+            raise error(f"{shown(url)}: {failure}") from failure
+
     def forget(self, page: Page) -> None:
         """Ask for `page` unconditionally next time: it made no sense, so 304 must not revive it."""
         with self._lock:
@@ -248,7 +270,7 @@ class Fetcher:
             if page.status not in REDIRECTS:
                 return page
             if request.method != "GET":
-                raise Failure("redirects what was posted; check the address in the settings")
+                raise Failure("redirects what was sent to it; check the address in the settings")
             target = redirected(request.url, page.headers.get("Location", ""))
             request = replace(request, url=target)
         raise Failure("redirects without end; check the address in the settings")
@@ -277,6 +299,7 @@ class Fetcher:
                 request.method,
                 url,
                 json=request.json,
+                data=request.body,
                 headers=headers,
                 allow_redirects=False,
                 **limits,
@@ -323,4 +346,4 @@ class Fetcher:
 def _may_repeat(request: _Request, last: Failure) -> bool:
     """Whether asking again can help and do no harm: what was posted may have been done."""
     surely_undone = not last.reached or last.status in _NOT_DONE
-    return last.again and (request.method == "GET" or surely_undone)
+    return last.again and (request.method != "POST" or surely_undone)

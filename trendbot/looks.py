@@ -13,14 +13,20 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 
-# Up to which age a post that rises is looked at how often, and one that does not.
-# Daily means due after 18 hours: signals are asked every six.
-_DAILY = 18 * HOUR
+# For so long after its announcement a paper is measured.
+MEASURED_FOR = WEEK
+# A post that no look found for so long may be gone: it is not shown, and does not count.
+SEEN_FOR = DAY
+
+# Up to which age a post that rises is looked at how often, and one that does not; a day beyond
+# the week in which papers are measured, so that none lapses in it for want of a look.
+# Daily means due after 17 hours: signals are asked every six, and looks take their time.
+_DAILY = 17 * HOUR
 _PAUSES = (
     (6 * HOUR, 2 * HOUR, 6 * HOUR),
     (DAY, 6 * HOUR, 12 * HOUR),
     (3 * DAY, 12 * HOUR, _DAILY),
-    (WEEK, _DAILY, _DAILY),
+    (WEEK + DAY, _DAILY, _DAILY),
 )
 
 
@@ -50,7 +56,7 @@ def next_look(
 
     A post rises if it gains at least one a day and a twentieth of its total. Rising ones are
     due after two hours in the first six, after six on the first day, after twelve until the
-    third, then daily for as long as they rise; others less often, and from an age of seven
+    third, then daily for as long as they rise; others less often, and from an age of eight
     days never. A reading that is doubted waits two hours for the next, which may confirm it.
     """
     if doubted:

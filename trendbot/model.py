@@ -105,6 +105,7 @@ class Post:
     one, and counts for each. `flag` says why its newest counts cannot be true; "" if they can.
     `seen_at` is when a look last found it; None where none did, or that is not known.
     `label` is what the account gave itself away as: automated, titles (it repeats them), or "".
+    `lapsed`: no look found it for a day, so that it does not count until one does.
     """
 
     signal: str
@@ -121,6 +122,7 @@ class Post:
     flag: str = ""
     seen_at: datetime | None = None
     label: str = ""
+    lapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,15 @@ class Gone:
 
     signal: str
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """A known post that was there at `seen_at`; its counts were not read."""
+
+    signal: str
+    id: str
+    seen_at: datetime
 
 
 class Tally(NamedTuple):
@@ -323,11 +334,12 @@ class Signal(Protocol):
 
     every: timedelta
 
-    def measure(self, papers: Sequence[Paper], since: datetime) -> "Iterable[Post | Gone]":
+    def measure(self, papers: Sequence[Paper], since: datetime) -> "Iterable[Post | Gone | There]":
         """Yield the posts since `since` that link to any of `papers`, each with its reading.
 
         The papers come the most promising first. Of posts known from earlier looks that
-        were looked for again and are not there any more, a Gone is yielded. Raises
+        were looked for again and are not there any more, a Gone is yielded; of those that
+        are, and were not read again, a There. Raises
         SignalError when the signal cannot be asked or understood, also after some
         posts were yielded, and SignalStopped when it must rest until the next UTC day.
         """

@@ -247,11 +247,13 @@ def quoted(posts: Sequence[Post], now: datetime, most: int) -> Quoted:
     real = [post for post in posts if post.listed_on is None]
     seen = sorted((post for post in real if seen_lately(post, now)), key=_precedence)
     unseen = [post for post in real if not seen_lately(post, now)]
-    counted = sum(1 for post in unseen if post.reading)
+    unread = sum(1 for post in unseen if not post.reading)
+    lapsed = sum(1 for post in unseen if post.reading and post.lapsed)
     others = (
         (len(seen[most:]), "more {}"),
-        (counted, "{} not looked at lately, counted in the sums"),
-        (len(unseen) - counted, "{} not looked at lately, whose counts are not known"),
+        (len(unseen) - unread - lapsed, "{} not looked at any more, counted as last measured"),
+        (lapsed, "{} not seen there for a day, left out of the sums"),
+        (unread, "{} not looked at lately, whose counts are not known"),
     )
     return Quoted(
         tuple(map(_quoted, seen[:most])),

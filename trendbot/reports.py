@@ -116,6 +116,7 @@ def post_document(post: Post, now: datetime) -> dict[str, Any]:
         "papers": list(post.papers),
         "shared": post.shared,
         "flag": post.flag,
+        "lapsed": post.lapsed,
         "reading": post.reading
         and {
             "taken_at": post.reading.taken_at.isoformat(),

@@ -1,6 +1,6 @@
 """An X that asks the tests' upstream, with a purse to look into."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -26,13 +26,22 @@ def purse() -> Purse:
 
 @pytest.fixture
 def build(upstream: Upstream, purse: Purse) -> Iterator[Callable[..., X]]:
-    """Builds an X of the upstream; `known` are the ids of posts of contenders."""
+    """Builds an X of the upstream; `known` are the ids of posts of contenders, `stored` of all."""
     with outside(upstream.world, purse) as context:
 
-        def build(known: list[str] | None = None, **table: object) -> X:
-            base = {"enabled": True, "base_url": upstream.x, "bearer_token": "AAAA%3Dsecret"}
+        def build(known: Sequence[str] = (), stored: Sequence[str] = (), **table: object) -> X:
+            base = {
+                "enabled": True,
+                "base_url": upstream.x,
+                "storage_url": upstream.x_storage,
+                "bearer_token": "AAAA%3Dsecret",
+            }
             settings = section(XSettings, {**base, **table}, "signals.x")
-            stored = known or []
-            return X(settings, replace(context, contenders=lambda limit: stored[:limit]))
+            knowing = replace(
+                context,
+                contenders=lambda limit: list(known[:limit]),
+                stored=lambda: list(stored),
+            )
+            return X(settings, knowing)
 
         yield build

@@ -6,7 +6,7 @@ from datetime import timedelta
 from tests.signals.outside import papers_of
 from tests.upstream.server import Upstream
 from tests.upstream.world import WorldPost, snowflake
-from trendbot.model import Gone, Post
+from trendbot.model import Gone, Post, There
 from trendbot.signals.x import X
 
 TOKEN = "AAAA%3Dsecret"
@@ -15,7 +15,7 @@ COUNTS = "/2/tweets/counts/recent"
 Build = Callable[..., X]
 
 
-def looked(x: X, upstream: Upstream, days: int = 7) -> list[Post | Gone]:
+def looked(x: X, upstream: Upstream, days: int = 7) -> list[Post | Gone | There]:
     since = upstream.world.now - timedelta(days=days)
     return list(x.measure(papers_of(upstream.world), since))
 
@@ -24,7 +24,7 @@ def measured(x: X, upstream: Upstream, days: int = 7) -> list[Post]:
     return [one for one in looked(x, upstream, days) if isinstance(one, Post)]
 
 
-def gone(found: Iterable[Post | Gone]) -> list[str]:
+def gone(found: Iterable[Post | Gone | There]) -> list[str]:
     return [one.id for one in found if isinstance(one, Gone)]
 
 

@@ -314,13 +314,13 @@ def test_check_counts_for_the_price_of_a_post(
     liked = [one for one in upstream.world.posts if one.favorites >= 1 and not one.repost_of]
     assert build().check() == (
         f"{len(liked)} posts of the last 7 days match 'url:arxiv.org min_likes:1'; "
-        "budget 200 posts ($1.00) a day"
+        "budget 200 posts ($1.00) a day; tells which posts are deleted"
     )
-    assert [request.path for request in upstream.requests] == [COUNTS]
+    assert [request.path for request in upstream.requests] == [COUNTS, "/2/compliance/jobs"]
     assert purse.notes == {"size": (1, 0, 0, 0.005)}
-    upstream.fault("x", "json", document={"meta": {"total_post_count": 7}})
+    upstream.fault(COUNTS, "json", document={"meta": {"total_post_count": 7}})
     assert build().check().startswith("7 posts")
-    upstream.fault("x", "json", document={"meta": {}})
+    upstream.fault(COUNTS, "json", document={"meta": {}})
     with pytest.raises(SignalError, match="total_tweet_count"):
         build().check()
     assert purse.spent == purse.noted == 3

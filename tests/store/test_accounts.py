@@ -1,6 +1,6 @@
 """What posts tell about their accounts."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, select
 
@@ -44,7 +44,7 @@ def test_nobodys_name_is_kept(engine: Engine) -> None:
         papers.upsert(conn, [OWLS], NOON)
         posts.upsert(conn, [post(1, "ada", "Owls")])
         before = known(conn)
-        posts.erase_unseen(conn, NOON.replace(hour=13))
+        posts.lapse(conn, NOON + timedelta(days=2))
         assert known(conn) == before
         posts.upsert(conn, [post(2, "ada", "Owls at last")])
         assert known(conn) == {honesty.account("x", "ada"): (2, 1, "")}

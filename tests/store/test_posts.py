@@ -6,9 +6,9 @@ from sqlalchemy import Connection, Engine, event, func, select
 
 from tests.store.tallied import tallied
 from trendbot.honesty import JUMP, UNLIKED
-from trendbot.model import Gone, Paper, Post, Reading, Tally
+from trendbot.model import Paper, Post, Reading, Tally
 from trendbot.store import papers, posts
-from trendbot.store.schema import accounts, post_papers, readings, tallies
+from trendbot.store.schema import post_papers, readings
 from trendbot.store.schema import posts as table
 
 HOUR = timedelta(hours=1)
@@ -218,60 +218,6 @@ def test_a_flagged_reading_is_kept_and_not_believed(
         posts.upsert(conn, [replace(post, reading=Reading(hours[3] + HOUR, 0, 4200))])
         assert posts.of_paper(conn, owls, None)[0].flag == ""
         assert signals_of(conn)[OWLS.key] == {"x": Tally(1, 0, 4200)}
-
-
-def test_posts_that_are_gone_leave_nothing(engine: Engine, post: Post, now: datetime) -> None:
-    other = replace(post, id="2", author="bo", papers=(OWLS.key, BATS.key))
-    total = listed(OWLS, DAY, now, 40)
-    with engine.begin() as conn:
-        posts.upsert(conn, [post, other, total])
-        gone = [Gone("x", "2"), Gone("x", "nowhere"), Gone("archive", total.id)]
-        assert posts.forget(conn, gone) == 1
-        assert signals_of(conn) == {
-            OWLS.key: {"x": Tally(1, 3, 5), "archive": Tally(1, 40, 0)},
-            BATS.key: {},
-        }
-        assert posts.forget(conn, [Gone("x", "1")]) == 1
-        assert posts.forget(conn, []) == 0
-        for rows, left in (
-            (table, 1),
-            (readings, 1),
-            (post_papers, 1),
-            (tallies, 0),
-            (accounts, 0),
-        ):
-            assert conn.scalar(select(func.count()).select_from(rows)) == left, rows.name
-
-
-def test_what_no_look_found_lately_is_not_kept_in_words(
-    engine: Engine, post: Post, now: datetime
-) -> None:
-    later = now + timedelta(days=1)
-    fresh = replace(post, id="2", author="bo", reading=Reading(later, 1, 1))
-    unseen = replace(post, id="3", author="cy", reading=None)
-    total = replace(listed(OWLS, DAY, now, 40), text="As printed")
-    same = replace(post, id="4", reading=Reading(later, 1, 1))
-    with engine.begin() as conn:
-        posts.upsert(conn, [post, fresh, unseen, total])
-        counted = signals_of(conn)
-        assert posts.erase_unseen(conn, later) == 2
-        assert posts.erase_unseen(conn, later) == 0
-        owls = papers.ids_of(conn, [OWLS.key])[OWLS.key]
-        words = {
-            one.id: (one.text, one.author, one.url) for one in posts.of_paper(conn, owls, None)
-        }
-        assert words == {
-            "1": ("", "", ""),
-            "2": ("Owls!", "bo", "https://x.com/1"),
-            "3": ("", "", ""),
-            total.id: ("As printed", "archive", "https://example.org/list"),
-        }
-        assert signals_of(conn) == counted
-        posts.upsert(conn, [same])  # the erased one is known to be of the same account
-        assert signals_of(conn) == counted
-        found_again = replace(post, reading=Reading(later, 3, 5))
-        posts.upsert(conn, [found_again])
-        assert replace(found_again, seen_at=later) in posts.of_paper(conn, owls, None)
 
 
 def test_a_digest_is_counted_at_its_newest_reading(

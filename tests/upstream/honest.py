@@ -11,6 +11,7 @@ the counts they had when a network last told of them after that. Among those cou
     no reposts, nothing deleted, nothing that cannot be: twenty retweets and no favorite, or
     upvotes that come and go (`week.jumper`)
     of a bot's posts about one paper the best; of posts by one account that say the same, too
+    nothing about papers of the last week that no network told of for a day, or in a compliance job
 """
 
 import re
@@ -25,7 +26,8 @@ from tests.upstream.world import WorldPaper, WorldPost
 
 LISTINGS = ("arxiv", "arxiv_api", "rss")
 SIGNALS = {"mastodon_two": "mastodon"}  # networks that are one to trendbot
-LATE_FOR = timedelta(days=7)
+LATE_FOR = MEASURED_FOR = timedelta(days=7)
+TOLD_FOR = timedelta(days=1)
 UNLIKED = 20
 
 
@@ -52,6 +54,7 @@ class Truth:
         self._read = 0
         self._known: dict[str, datetime] = {}  # papers, by when they were first told of
         self._told: defaultdict[str, list[datetime]] = defaultdict(list)  # posts and entries
+        self._there: defaultdict[str, list[datetime]] = defaultdict(list)  # by a compliance job
         self._about: defaultdict[str, list[WorldPost]] = defaultdict(list)
         self._shown: dict[str, int] = {}  # in a daily digest, by their score then
         self._counted_at: datetime | None = None  # the last one
@@ -66,6 +69,8 @@ class Truth:
         for post in self._about[paper]:
             times = self._times(post.id, paper, moment)
             if post.repost_of or not post.exists(moment) or not times:
+                continue
+            if self._has_lapsed(paper, [*times, *self._there[post.id]], moment):
                 continue
             if (seen := post.at(times[-1])).retweets < UNLIKED or seen.favorites:
                 signal = SIGNALS.get(post.network, post.network)
@@ -133,9 +138,16 @@ class Truth:
         times = self._times(paper, paper, moment)
         if entry is self.week.world.entry(self.week.jumper.id):
             times = [one for one in times if not JUMP[0] <= one < JUMP[1]]
-        if entry is None or not times:
+        if entry is None or not times or self._has_lapsed(paper, times, moment):
             return {}
         return {"huggingface": Count(1, 0, entry.at(times[-1]).upvotes)}
+
+    def _has_lapsed(self, paper: str, times: list[datetime], moment: datetime) -> bool:
+        """Whether a paper is measured, and what is about it was not there for a day."""
+        found = self.week.world.paper(paper)
+        assert found is not None
+        is_measured = found.announced >= moment.date() - MEASURED_FOR
+        return is_measured and max(one for one in times if one <= moment) < moment - TOLD_FOR
 
     def _times(self, name: str, paper: str, moment: datetime) -> list[datetime]:
         """When somebody who knew the paper was told of a post or an entry, up to a moment."""
@@ -155,5 +167,9 @@ class Truth:
                 self._note(request, reply)
 
     def _note(self, request: Request, reply: Reply) -> None:
+        if request.service == "x_storage":
+            for post_id in request.query.get("body", "").split():
+                self._there[post_id].append(request.at)
+            return
         for name in set(re.findall(r'"([^"\\\s]+)"', reply.body.decode())):
             self._told[name].append(request.at)

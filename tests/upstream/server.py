@@ -13,7 +13,9 @@ has one by its name. Below each:
     upstream.arxiv_api    ?search_query=&id_list=&start=&max_results=&sortBy=   (ends /api/query)
     upstream.rss          /<cat>, categories joined by +   (ends /rss)
     upstream.x            /2/tweets/search/recent   /2/tweets?ids=   /2/tweets/counts/recent
-                          /oembed?url=   (any bearer token, unless world.x.token names one)
+                          /2/compliance/jobs   /2/compliance/jobs/<id>   /oembed?url=
+                          (any bearer token, unless world.x.token names one)
+    upstream.x_storage    the files of compliance jobs, for PUT and GET
     upstream.huggingface  /api/daily_papers?date=&limit=&p=   /api/papers/<id>
     upstream.constellation  /xrpc/blue.microcosm.links.getBacklinks?subject=&source=&limit=&cursor=
     upstream.bsky         /xrpc/app.bsky.feed.getPosts?uris=
@@ -25,7 +27,7 @@ has one by its name. Below each:
 
 A new service is a function `answer(world, path, query, headers)` in a file of its own and a
 line in SERVICES. What a POST holds as JSON comes as its query; of a name that is asked for
-several times the query holds each value on a line.
+several times the query holds each value on a line. What is PUT comes as `body`.
 
 `upstream.world` is what they speak about, and every request reads it anew: change
 `world.today`, `world.now`, `world.papers`, `world.posts`, a post's counts, `world.x` (an
@@ -89,7 +91,16 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.upstream import arxiv, arxiv_feeds, bluesky, hackernews, huggingface, mastodon, x
+from tests.upstream import (
+    arxiv,
+    arxiv_feeds,
+    bluesky,
+    hackernews,
+    huggingface,
+    mastodon,
+    x,
+    x_compliance,
+)
 from tests.upstream.faults import KINDS, Fault, bent, matches, spoiled, strike
 from tests.upstream.reply import Headers, Query, Reply
 from tests.upstream.world import World
@@ -100,6 +111,7 @@ SERVICES: dict[str, Answer] = {
     "arxiv_api": arxiv_feeds.api,
     "rss": arxiv_feeds.rss,
     "x": x.answer,
+    "x_storage": x_compliance.storage,
     "huggingface": huggingface.answer,
     "constellation": bluesky.constellation,
     "bsky": bluesky.appview,
@@ -299,6 +311,12 @@ class Handler(BaseHTTPRequestHandler):
         """The same, with what the body holds as the query."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.serve({name: [str(value)] for name, value in body.items()})
+
+    def do_PUT(self) -> None:
+        """The same, with the whole body as `body` beside the query."""
+        asked = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.serve({**asked, "body": [body]})
 
     def serve(self, asked: Mapping[str, list[str]]) -> None:
         """Note what is asked, ask the service, send what it says."""

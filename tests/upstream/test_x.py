@@ -1,9 +1,11 @@
 """The upstream's X answers in the documented shapes and keeps the documented limits."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 from requests import Response
 
 from tests.upstream.client import get
@@ -212,3 +214,40 @@ class TestPosts:
         assert document["height"] is None
         post.deleted = True
         assert get(f"{upstream.x}/oembed?url={address}").status_code == 404
+
+
+class TestCompliance:
+    def test_a_job_finds_what_is_gone_or_hidden(self, upstream: Upstream) -> None:
+        world = upstream.world
+        deleted, hidden, there = world.posts[:3]
+        deleted.author, deleted.deleted, there.author = "sorry", True, "glad"
+        world.x.hidden = {hidden.author}
+        jobs = f"{upstream.x}/2/compliance/jobs"
+        made = requests.post(jobs, json={"type": "tweets"}, headers=BEARER, timeout=10).json()
+        job = made["data"]
+        assert job["status"] == "created"
+        assert get(jobs, BEARER, type="tweets").json()["data"][0]["id"] == job["id"]
+        upload, download = (
+            job[name].replace("https://storage.googleapis.com", upstream.x_storage)
+            for name in ("upload_url", "download_url")
+        )
+        ids = f"{deleted.id}\n{hidden.id}\n{there.id}\n"
+        for kind, status in (("text/html", 403), ("text/plain", 200)):
+            put = requests.put(upload, ids, headers={"Content-Type": kind}, timeout=10)
+            assert put.status_code == status
+        states = [get(f"{jobs}/{job['id']}", BEARER).json()["data"]["status"] for _ in range(3)]
+        assert states == ["in_progress", "complete", "complete"]
+        lines = [json.loads(line) for line in get(download).text.splitlines()]
+        assert [(one["id"], one["reason"]) for one in lines] == [
+            (deleted.id, "deleted"),
+            (hidden.id, "suspended"),
+        ]
+
+    def test_what_is_not_there_or_not_allowed_is_refused(self, upstream: Upstream) -> None:
+        jobs = f"{upstream.x}/2/compliance/jobs"
+        assert get(jobs, type="tweets").status_code == 401
+        assert get(jobs, BEARER).status_code == 400
+        assert get(f"{jobs}/7", BEARER).status_code == 404
+        assert get(f"{upstream.x_storage}/twttr-tweet-compliance/7/results").status_code == 404
+        upstream.world.x.has_compliance = False
+        assert get(jobs, BEARER, type="tweets").status_code == 403

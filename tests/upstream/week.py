@@ -48,6 +48,11 @@ MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = (
 ANNOUNCED = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY)
 CATEGORIES = ("cs.LG", "cs.CL", "cs.CV", "cs.AI", "stat.ML")
 NETWORKS = ("x", "bluesky", "mastodon", "hackernews")
+FOUND_ALWAYS = (
+    "x",
+    "mastodon",
+    "hackernews",
+)  # there posts of any paper are found, without a login
 BOTS = frozenset({"bot.example.org", "feedbot", "feed_of_papers"})
 HOUR = timedelta(hours=1)
 
@@ -104,7 +109,7 @@ class Week:
         self.climber, self.jumper = thursday[6], thursday[-1]
         self._bots(monday[1], thursday[4])
         self._heroes()
-        self._gone(monday[0], thursday[0])
+        self._gone(monday, thursday)
         self._flood(300)
 
     def reach(self, moment: datetime, upstream: Upstream) -> None:
@@ -214,14 +219,16 @@ class Week:
         unloved = self.says("x", (self.impossible,), at(MONDAY, 4), 0)
         unloved.retweets, unloved.favorites = 900, 0
 
-    def _gone(self, monday: WorldPaper, thursday: WorldPaper) -> None:
-        """Posts that are deleted: by day, while nobody looks, and on each network."""
-        for network in NETWORKS:
-            for paper, moment in ((monday, at(TUESDAY, 12)), (thursday, at(SATURDAY, 12))):
-                day = paper.announced
-                post = self.says(network, (paper,), at(day, 5), 90, text=f"regret {network} {day}")
-                post.deleted_at = moment
-                self.deleted.append(post)
+    def _gone(self, monday: Sequence[WorldPaper], thursday: Sequence[WorldPaper]) -> None:
+        """Posts that are deleted: of the first paper on each network, of one far below on some."""
+        for papers, moment in ((monday, at(TUESDAY, 12)), (thursday, at(SATURDAY, 12))):
+            day = papers[0].announced
+            for paper, networks, fame in ((papers[0], NETWORKS, 90), (papers[15], FOUND_ALWAYS, 9)):
+                for network in networks:
+                    said = f"regret {network} {fame} {day}"
+                    post = self.says(network, (paper,), at(day, 5), fame, text=said)
+                    post.deleted_at = moment
+                    self.deleted.append(post)
 
     def _flood(self, posts: int) -> None:
         for n in range(posts):

@@ -158,6 +158,15 @@ class WorldEntry:
 
 
 @dataclass(slots=True)
+class XJob:
+    """A compliance job: the ids that were uploaded, and after how many looks it is complete."""
+
+    id: str
+    polls: int
+    ids: list[str] | None = None
+
+
+@dataclass(slots=True)
 class XRules:
     """How X behaves at the moment; the defaults are the documented behaviour.
 
@@ -165,7 +174,9 @@ class XRules:
     repost_count, edit_history_post_ids and referenced_posts. `only_post_fields`:
     `tweet.fields` is refused with a 400 that names it, `post.fields` is taken.
     `search_has_reposts`: keyword search returns reposts too, as before 2026-05-04. `hidden`:
-    accounts that are suspended or protected, whose posts nobody may see.
+    accounts that are suspended or protected, whose posts nobody may see. `has_compliance`: it
+    takes compliance jobs, else it refuses them with 403; `jobs` are those it was given, and a
+    new one is in progress for `polls` looks at it.
     """
 
     token: str = ""
@@ -173,6 +184,9 @@ class XRules:
     only_post_fields: bool = False
     search_has_reposts: bool = False
     hidden: set[str] = field(default_factory=set)
+    has_compliance: bool = True
+    polls: int = 1
+    jobs: list[XJob] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""X API v2 as it answers: recent search, look-up, recent counts and oEmbed.
+"""X API v2 as it answers: recent search, look-up, recent counts, compliance jobs and oEmbed.
 
 Fields beyond id and text come only when asked for; the limits are those of the
 documentation, refused with 400 and the documented shape of an error.
@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from html import escape
 
+from tests.upstream import x_compliance
 from tests.upstream.reply import Headers, Query, Reply, as_json
 from tests.upstream.world import EPOCH_MS, World, WorldPost
 from tests.upstream.x_query import InvalidQueryError, compiled
@@ -44,12 +45,16 @@ class RefusedError(Exception):
 
 
 def answer(world: World, path: str, query: Query, headers: Headers) -> Reply:
-    """Answer one GET below X's base; /oembed needs no token."""
+    """Answer one request below X's base; /oembed needs no token."""
     if path == "/oembed":
         return oembed(world, query)
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme != "Bearer" or not token or (world.x.token and token != world.x.token):
         return problem(401, "Unauthorized", "Unauthorized", "about:blank")
+    if path.startswith("/2/compliance/jobs"):
+        if world.x.has_compliance:
+            return x_compliance.jobs(world, path, query, headers)
+        return problem(403, "Forbidden", "client-not-enrolled", "about:blank")
     routes = {
         "/2/tweets/search/recent": search,
         "/2/tweets/counts/recent": counts,

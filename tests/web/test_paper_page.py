@@ -156,7 +156,7 @@ def test_posts_say_what_is_particular_about_them(owls: Visitor) -> None:
     assert "2 retweets · 9 favorites, counted 19 November 2026, 06:30 UTC" in jumper
     assert "Flagged the newest counts cannot be true: counts that jumped at once" in jumper
     assert "counts not known Flagged" in echo
-    assert "And 1 post not looked at lately, counted in the sums." in said(page)
+    assert "And 1 post not looked at any more, counted as last measured." in said(page)
     assert "unseen" not in said(page)
 
 
@@ -164,7 +164,7 @@ def test_posts_are_forgotten_a_day_after_the_last_look(owls: Visitor) -> None:
     owls.days_later(2)
     page = read(owls, "/papers/2611.00001")
     assert not page.select(".quotations")
-    assert "2 posts not looked at lately, counted in the sums." in said(page)
+    assert "2 posts not looked at any more, counted as last measured." in said(page)
     assert "ada_quill" not in said(page)
     assert "800 retweets · 180 favorites in all" in said(page)
 

@@ -8,6 +8,7 @@ X charges for every post it returns, so it is asked as little as possible:
    is what the budget allows (see `thrift`)
 2. a closer look, down to fewer likes, at the papers that are near the cut of the digest
 3. known posts that can still matter and that the search did not return are looked up by id
+4. which of all known posts are deleted is asked for free (see `x_compliance`)
 
 What was read is not read again on the same UTC day, for which X charges once.
 
@@ -27,7 +28,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from trendbot.context import Context, Known, Spent
 from trendbot.errors import SettingsError, SignalError, SignalStopped
-from trendbot.model import Gone, Paper, Post, Reading
+from trendbot.model import Gone, Paper, Post, Reading, There
 from trendbot.settings import Duration, HttpUrl, Section
 from trendbot.signals import thrift
 from trendbot.signals.thrift import DOLLARS, SMALLEST_PAGE, Plan
@@ -40,6 +41,7 @@ from trendbot.signals.x_answers import (
     posted_at,
     to_post,
 )
+from trendbot.signals.x_compliance import STORAGE, Compliance
 from trendbot.signals.x_paid import LARGEST_PAGE, Items, Paid
 from trendbot.signals.x_session import Session
 
@@ -56,11 +58,12 @@ class XSettings(Section):
     is for `query` in the last `window`, with at least `min_likes` likes and more where
     the budget does not reach; at most `refresh` known posts are looked up again. `timeout`
     seconds bound the connection, each silence and each body. X is asked not more often than
-    `every`.
+    `every`. At `storage_url` it keeps the files of its compliance jobs.
     """
 
     enabled: bool = False
     base_url: HttpUrl = "https://api.x.com"
+    storage_url: HttpUrl = STORAGE
     bearer_token: SecretStr = SecretStr("")
     every: Duration = timedelta(days=1)
     daily_post_budget: int = Field(200, ge=0, le=3_000_000)
@@ -120,20 +123,37 @@ class X:
         self._context = context
         session = Session(settings.base_url, settings.timeout, context.fetcher.breaker)
         self._paid = Paid(token, session, context.budget, settings.daily_post_budget)
+        self._compliance = Compliance(
+            settings.base_url, settings.storage_url, settings.bearer_token, context
+        )
 
-    def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post | Gone]:
+    def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post | Gone | There]:
         """Yield each post that links to any of `papers` once, with its counts of now.
 
-        Gone are known posts that X says are deleted, or are not for us to see. Raises
-        SignalError, and SignalStopped where X must not be asked again today, also when
-        today's budget was spent before a single request.
+        Gone are known posts that X says are deleted, or are not for us to see; all others are
+        There. Raises SignalError, and SignalStopped where X must not be asked again today,
+        also when today's budget was spent before a single request, in either case after all
+        that could be told.
+        """
+        if not papers:
+            return
+        job = self._compliance.begin()
+        failure: SignalError | None = None
+        try:
+            yield from self._read(papers, since)
+        except SignalError as error:
+            failure = error
+        yield from self._compliance.finish(job)
+        if failure:
+            raise failure
+
+    def _read(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post | Gone]:
+        """Yield what the budget of the day buys.
 
         `useful` reads of a search are posts about `papers`; those of a look-up are posts
         whose retweets or favorites changed, or that are gone (which costs nothing).
         """
         wanted = {paper.key for paper in papers}
-        if not wanted:
-            return
         # Posts from archives have ids of their own making, which X would refuse.
         due = self._context.contenders(self._settings.refresh)
         due = [post_id for post_id in due if POST_ID.fullmatch(post_id)]
@@ -162,7 +182,8 @@ class X:
         total = self._paid.count(query := self._query(self._settings.min_likes))
         if total is None:
             return f"not asked: {self._spent()}"
-        return f"{total} posts of the last 7 days match {query!r}; budget {self._price()} a day"
+        found = f"{total} posts of the last 7 days match {query!r}; budget {self._price()} a day"
+        return f"{found}; {self._compliance.check()}"
 
     def _left(self, today: Spent, least: int) -> int:
         """How many reads are left of today. Raises SignalStopped where fewer than `least`."""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, select
 from trendbot import honesty
 from trendbot.model import Point, Tally
 from trendbot.settings import Counting
+from trendbot.store.known import LAPSED
 from trendbot.store.schema import accounts, post_papers, posts, readings, tallies
 from trendbot.store.tallies import AS_USUAL, together
 
@@ -50,8 +51,9 @@ def counts(
     """For each signal what its posts added to a paper, by their latest reading so far.
 
     One point for each moment of a reading, earliest first. As in tallies, readings that are
-    not believed have no part in it, of posts that share a vote the best counts, and of the
-    totals archives printed the last listed. Whose account is labelled is what is known now.
+    not believed and posts that lapsed have no part in it, of posts that share a vote the best
+    counts, and of the totals archives printed the last listed. Whose account is labelled is
+    what is known now.
     """
     rows = conn.execute(
         select(posts.c.signal, posts.c.id, posts.c.listed_on, posts.c.external_id)
@@ -60,7 +62,7 @@ def counts(
         .join(post_papers, post_papers.c.post_id == posts.c.id)
         .join(readings, readings.c.post_id == posts.c.id)
         .outerjoin(accounts, accounts.c.account == posts.c.account)
-        .where(post_papers.c.paper_id == paper_id, readings.c.flag == "")
+        .where(post_papers.c.paper_id == paper_id, readings.c.flag == "", posts.c.state != LAPSED)
         .order_by(posts.c.signal, readings.c.taken_at, posts.c.id)
     )
     by_signal = groupby(rows, key=lambda row: str(row.signal))

@@ -13,6 +13,7 @@ from trendbot import honesty, looks
 from trendbot.model import Post, Reading
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+OPEN, LAPSED, CLOSED = "open", "lapsed", "closed"
 
 
 class Look(NamedTuple):
@@ -43,7 +44,7 @@ class Known:
     """A post as it is kept. `papers` are the ids of those it links to, `readings` by moment;
     `written` are those that are stored already, with the flags they are stored with.
 
-    Its `voice` stays when author and text are erased.
+    Its `voice` stays when author and text are erased. `state` is open, lapsed or closed.
     """
 
     signal: str
@@ -54,6 +55,7 @@ class Known:
     shared: bool
     voice: Voice
     readings: Mapping[datetime, Reading]
+    state: str = OPEN
     written: Mapping[datetime, tuple[Reading, str]] = field(default_factory=dict, compare=False)
 
     def flags(self) -> dict[datetime, str]:
@@ -85,6 +87,7 @@ class Known:
             "automated": look.automated,
             **self.voice._asdict(),
             "seen_at": None if look.seen_at == _NEVER else look.seen_at,
+            "state": self.state,
             **self._counts(),
         }
 
@@ -131,6 +134,10 @@ def put_together(
         shared |= stored.shared
         listed_on = stored.listed_on
     if listed_on:
+        state = CLOSED  # what an archive printed stays
+    else:
+        state = stored.state if stored and stored.look.seen_at >= newest.seen_at else OPEN
+    if listed_on:
         voice = _NOBODY
     elif stored and stored.look == look and not (look.text or look.author):
         voice = stored.voice  # they were erased
@@ -145,6 +152,7 @@ def put_together(
         shared=shared or len(papers) > 1,
         voice=voice,
         readings=_readings(stored, found),
+        state=state,
         written=stored.written if stored else {},
     )
 
@@ -172,6 +180,7 @@ def stored(
         shared=row["shared"],
         voice=Voice(row["account"], row["titled"], row["fingerprint"]),
         readings={moment: reading for moment, (reading, _) in written.items()},
+        state=row["state"],
         written=written,
     )
 

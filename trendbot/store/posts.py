@@ -1,21 +1,23 @@
 """Posts and their readings: who posted about which paper, and how it was counted when.
 
-What is known of a post after a look is put together in `known`; the sums over a paper's
-posts that rankings read are kept in `tallies`, in the same transaction.
+What is known of a post after a look is put together in `known`, whether it is there still in
+`presence`; the sums over a paper's posts that rankings read are kept in `tallies`, in the same
+transaction.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Connection, RowMapping, Select, delete, exists, func, select, update
+from sqlalchemy import Connection, RowMapping, Select, exists, select
 
-from trendbot.model import Gone, Post, Reading
+from trendbot.model import Post, Reading
 from trendbot.settings import Counting
 from trendbot.store import accounts, known, tallies
 from trendbot.store.engine import insert_into
 from trendbot.store.known import Known
 from trendbot.store.papers import ids_of, parts
+from trendbot.store.presence import confirm, forget, lapse, stored, take_turns
 from trendbot.store.schema import accounts as labels
 from trendbot.store.schema import papers, post_papers, posts, readings
 from trendbot.store.tallies import (
@@ -31,20 +33,19 @@ from trendbot.store.watch import worth_a_look
 __all__ = [
     "announced",
     "candidates",
-    "erase_unseen",
+    "confirm",
     "forget",
+    "lapse",
     "newest_reading",
     "of_paper",
     "scores_as_of",
     "signals",
+    "stored",
     "upsert",
     "worth_a_look",
 ]
 
 PostKey = tuple[str, str]  # signal, id
-
-# Any number will do that is not the one of migrations.
-_WRITERS_LOCK = 7_236_174
 
 
 def upsert(conn: Connection, found: Sequence[Post], counting: Counting = AS_USUAL) -> int:
@@ -59,7 +60,7 @@ def upsert(conn: Connection, found: Sequence[Post], counting: Counting = AS_USUA
     linking = [post for post in found if any(key in ids for key in post.papers)]
     if not linking:
         return 0
-    _take_turns(conn)
+    take_turns(conn)
     before = _stored(conn, linking)
     about = {*ids.values(), *(paper for one in before.values() for paper in one.papers)}
     titles = _titles(conn, about)
@@ -74,43 +75,6 @@ def upsert(conn: Connection, found: Sequence[Post], counting: Counting = AS_USUA
         _read(conn, changed, post_ids)
         _follow(conn, changed, before, counting)
     return len(after)
-
-
-def forget(conn: Connection, gone: Sequence[Gone], counting: Counting = AS_USUAL) -> int:
-    """Delete posts that are gone, with their readings; returns how many there were.
-
-    Accounts and tallies follow. What archives printed does not go. Digests that counted
-    them stay as they are.
-    """
-    _take_turns(conn)
-    keys = {(one.signal, one.id) for one in gone}
-    there = [row for row in _rows(conn, keys) if row["listed_on"] is None]
-    ids = [row["id"] for row in there]
-    about = {paper for found in _links(conn, ids).values() for paper in found}
-    for part in parts(ids):
-        conn.execute(delete(posts).where(posts.c.id.in_(part)))
-    about |= accounts.refresh(conn, {row["account"] for row in there})
-    tallies.remove(conn, about)
-    tallies.refresh(conn, about, counting)
-    return len(ids)
-
-
-def erase_unseen(conn: Connection, before: datetime) -> int:
-    """Empty text, author and address of posts that no look found since `before`.
-
-    Networks ask that what was deleted there does not stay elsewhere, and who is not looked
-    at any more may be. Addresses go, too: on some networks they hold the name of the
-    account, and the next look brings them again. Counts, links to papers, the hash of the
-    account and the fingerprint stay, so that no sum changes. What archives printed stays.
-    """
-    unseen = posts.c.seen_at.is_(None) | (posts.c.seen_at < before)
-    left = (posts.c.text != "") | (posts.c.author != "") | (posts.c.url != "")
-    erased = conn.execute(
-        update(posts)
-        .where(unseen, left, posts.c.listed_on.is_(None))
-        .values(text="", author="", url="")
-    )
-    return erased.rowcount
 
 
 def of_paper(conn: Connection, paper_id: int, as_of: datetime | None) -> list[Post]:
@@ -147,6 +111,7 @@ def of_paper(conn: Connection, paper_id: int, as_of: datetime | None) -> list[Po
             flag=row.flag if row.listed_on else flags.get(row.id, ""),
             seen_at=row.seen_at,
             label=row.label or "",
+            lapsed=row.state == known.LAPSED,
         )
         for row in rows
     ]
@@ -154,15 +119,6 @@ def of_paper(conn: Connection, paper_id: int, as_of: datetime | None) -> list[Po
 
 def _key(post: Post) -> PostKey:
     return post.signal, post.id
-
-
-def _take_turns(conn: Connection) -> None:
-    """Until the transaction ends nobody else stores posts, since sums are made of what is there.
-
-    On SQLite there is one writer anyway.
-    """
-    if conn.dialect.name == "postgresql":
-        conn.execute(select(func.pg_advisory_xact_lock(_WRITERS_LOCK)))
 
 
 def _stored(conn: Connection, found: Iterable[Post]) -> dict[PostKey, Known]:

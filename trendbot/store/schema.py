@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0006"
+REVISION = "0007"
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -132,9 +132,13 @@ posts = Table(
     Column("flag", String(40), nullable=False, default=""),  # why the newest counts cannot be true
     Column("seen_at", UTCDateTime),  # when a look last found it there
     Column("look_at", UTCDateTime),  # when another look is due; null: never
+    # open: it counts as long as looks find it; lapsed: none did for a day, it does not count;
+    # closed: its papers are measured no more, it counts as it was last measured.
+    Column("state", String(6), nullable=False, default="open"),
     UniqueConstraint("signal", "external_id"),
     Index("ix_posts_signal_look_at", "signal", "look_at"),
     Index("ix_posts_signal_posted_at", "signal", "posted_at"),
+    Index("ix_posts_state_seen_at", "state", "seen_at"),
 )
 
 # What posts add to a paper, kept up with them: rankings read this and no post. Totals

@@ -1,9 +1,9 @@
 """What signals add to papers: sums over posts, kept up with them, that rankings read.
 
-Of a post the latest believed reading counts, see `honesty.doubt`. Of several posts of one
-account about one paper on one signal only the best counts if the account is labelled, or if
-they say the same. Totals that archives printed are in no tally: which of them counts depends
-on the days that are asked for.
+Of a post the latest believed reading counts, see `honesty.doubt`, unless it lapsed, see
+`presence`. Of several posts of one account about one paper on one signal only the best counts
+if the account is labelled, or if they say the same. Totals that archives printed are in no
+tally: which of them counts depends on the days that are asked for.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,6 +34,7 @@ from trendbot.model import Tally
 from trendbot.ranking import Candidate, candidate
 from trendbot.settings import Counting
 from trendbot.store.engine import insert_into
+from trendbot.store.known import LAPSED
 from trendbot.store.papers import parts
 from trendbot.store.schema import (
     accounts,
@@ -290,7 +291,8 @@ def _votes(counted: _Counted, about: ColumnElement[bool], counting: Counting) ->
     )
     if counted.as_of is not None:
         return rows.join(readings, counts(counted.as_of))
-    return rows.where(or_(posts.c.measured_at.is_not(None), posts.c.flag != ""))
+    was_read = or_(posts.c.measured_at.is_not(None), posts.c.flag != "")
+    return rows.where(posts.c.state != LAPSED, was_read)
 
 
 def _voter(is_bot: ColumnElement[bool], counting: Counting) -> ColumnElement[str]:

@@ -4,11 +4,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select
 
+from trendbot.looks import MEASURED_FOR
 from trendbot.store.schema import papers, post_papers, posts, tallies
 
-# A paper announced longer ago cannot get into a ranking of the week any more.
-CONTENDING = timedelta(days=7)
-# Nor is a post asked for again that no look found for so long: it may be gone.
+# A post that no look found for so long is not asked for again: it may be gone.
 GIVEN_UP = timedelta(days=14)
 HALF = 0.5
 
@@ -25,7 +24,7 @@ def worth_a_look(
 
     Those of the papers with the most retweets and favorites come first, and among them the
     posts with the most. With `contenders` only posts of papers that can still change the
-    first `size` places: announced within the last seven days, and with at least half of
+    first `size` places: still measured, and with at least half of
     what the last of those places has among them. Posts that no look found for two weeks are
     given up.
     """
@@ -66,7 +65,7 @@ def _bar(conn: Connection, now: datetime, size: int) -> float:
 
 
 def _is_recent(now: datetime) -> ColumnElement[bool]:
-    return papers.c.announced >= now.date() - CONTENDING
+    return papers.c.announced >= now.date() - MEASURED_FOR
 
 
 def _score() -> ScalarSelect[int]:
