@@ -151,6 +151,7 @@ def test_who_says_what_is_shown_only_while_it_was_seen_within_a_day() -> None:
         ({}, ()),
         ({"label": "automated"}, ("automated account",)),
         ({"label": "titles"}, ("repeats titles",)),
+        ({"label": "known"}, ("known bot",)),
         ({"shared": True, "papers": ("arxiv:1", "arxiv:2")}, ("also about 1 other paper",)),
         ({"shared": True, "papers": tuple("abc")}, ("also about 2 other papers",)),
         ({"shared": True}, ("also about other papers",)),  # none of them is known here

@@ -139,7 +139,7 @@ def test_a_digest_as_json_leads_back_to_posts_and_moments(app: App, now: datetim
     ranked, entries = ranking_of(app)
     made = digest_of(app)
     with app.engine.connect() as conn:
-        document = reports.digest_document(conn, made, now)
+        document = reports.digest_document(conn, made, now, app.settings.counting)
     (shown,) = document["papers"]
     found = shown.pop("posts")
     assert document == {
@@ -283,8 +283,15 @@ def test_a_title_cannot_drive_the_terminal(
     assert "9,000" in shown
     assert "2611.3" in shown
     assert "1 papers announced, 1 posted about, 1 reach the score." in shown
+    assert "not counted" not in shown
     if title.startswith("[bold"):
         assert "[bold red]markup[/]" in shown
+
+
+def test_what_lapsed_is_missed(app: App, screen: Console) -> None:
+    reports.show_ranking(screen, *ranking_of(app), size=1, lapsed=3)
+    shown = shown_on(screen)
+    assert "Not seen for a day, and therefore not counted: 3 posts. `trendbot collect`" in shown
 
 
 @pytest.mark.parametrize("words", HOSTILE)

@@ -159,16 +159,18 @@ def rank(config: Path | None, day: date, cadence: str, by: str | None, as_json: 
     from trendbot import contest, reports
     from trendbot.collect import let_lapse
     from trendbot.model import By, Cadence
+    from trendbot.store import posts
 
     app = open_app(config)
     let_lapse(app.engine, app.now, app.settings.counting)
     with app.engine.connect() as conn:
         ranked = contest.ranking(app, conn, Cadence(cadence), day, By(by) if by else None)
         entries = [entry for _, entry in contest.with_papers(app, conn, ranked, ranked.standings)]
+        lapsed = posts.lapsed(conn, ranked.since, ranked.until)
     if as_json:
         print_json(reports.ranking_document(ranked, entries))
     else:
-        reports.show_ranking(console(), ranked, entries, app.settings.ranking.size)
+        reports.show_ranking(console(), ranked, entries, app.settings.ranking.size, lapsed)
 
 
 @cli.group()
@@ -196,7 +198,7 @@ def digest_show(config: Path | None, day: date, cadence: str, form: str) -> None
     site = app.settings.site
     if form == "json":
         with app.engine.connect() as conn:
-            print_json(reports.digest_document(conn, found, app.now()))
+            print_json(reports.digest_document(conn, found, app.now(), app.settings.counting))
         return
     shown = {
         "text": lambda: forms.text(found, site),

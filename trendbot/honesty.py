@@ -16,7 +16,7 @@ from trendbot.model import Reading
 UNLIKED = "retweets without favorites"
 SQUARE = "retweets are a square"
 JUMP = "counts that jump"
-AUTOMATED, TITLES = "automated", "titles"
+AUTOMATED, TITLES, KNOWN = "automated", "titles", "known"
 
 FEWEST_RETWEETS = 20  # below, anything may be
 MOST_PER_FAVORITE = 10
@@ -104,6 +104,11 @@ def account(signal: str, author: str) -> str:
     """
     name = author.strip().lstrip("@").casefold()
     return _hash(f"{signal}:{name}") if name else ""
+
+
+def known_accounts(bots: Iterable[str]) -> frozenset[str]:
+    """The accounts that settings name as bots, each as `signal:author`."""
+    return frozenset(account(*bot.split(":", 1)) for bot in bots)
 
 
 def fingerprint(text: str) -> str:

@@ -104,7 +104,8 @@ class Post:
     is what the network itself says of the account. `shared`: it links to more papers than
     one, and counts for each. `flag` says why its newest counts cannot be true; "" if they can.
     `seen_at` is when a look last found it; None where none did, or that is not known.
-    `label` is what the account gave itself away as: automated, titles (it repeats them), or "".
+    `label` is what the account gave itself away as: automated, titles (it repeats them); known,
+    where the settings say so; or "".
     `lapsed`: no look found it for a day, so that it does not count until one does.
     """
 

@@ -292,7 +292,11 @@ def _marks(post: Post) -> tuple[str, ...]:
     return (*filter(None, (_ACCOUNTS.get(post.label),)), *((also,) if post.shared else ()))
 
 
-_ACCOUNTS = {honesty.AUTOMATED: "automated account", honesty.TITLES: "repeats titles"}
+_ACCOUNTS = {
+    honesty.AUTOMATED: "automated account",
+    honesty.TITLES: "repeats titles",
+    honesty.KNOWN: "known bot",
+}
 
 
 def quotation(written: str) -> Markup:

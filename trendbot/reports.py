@@ -18,6 +18,7 @@ from trendbot.archive_check import CheckedDay
 from trendbot.collect import Imported
 from trendbot.contest import Ranked
 from trendbot.model import By, Cadence, DeliveryState, Digest, Post, RankedPaper, Subscriber, Tally
+from trendbot.settings import Counting
 from trendbot.store import books, papers, posts, runs
 from trendbot.store.books import Books
 from trendbot.store.health import Standing
@@ -76,7 +77,9 @@ def ranking_document(ranked: Ranked, entries: Sequence[RankedPaper]) -> dict[str
     }
 
 
-def digest_document(conn: Connection, digest: Digest, now: datetime) -> dict[str, Any]:
+def digest_document(
+    conn: Connection, digest: Digest, now: datetime, counting: Counting
+) -> dict[str, Any]:
     """A frozen digest as JSON, each paper with the posts and readings its numbers come from."""
     ids = papers.ids_of(conn, [entry.paper.key for entry in digest.papers])
     return {
@@ -91,7 +94,9 @@ def digest_document(conn: Connection, digest: Digest, now: datetime) -> dict[str
             | {
                 "posts": [
                     post_document(post, now)
-                    for post in posts.of_paper(conn, ids[entry.paper.key], digest.counted_at)
+                    for post in posts.of_paper(
+                        conn, ids[entry.paper.key], digest.counted_at, counting
+                    )
                 ]
             }
             for entry in digest.papers
@@ -247,9 +252,13 @@ _MERITS: Mapping[By, tuple[str, Callable[[float], str]]] = {
 
 
 def show_ranking(
-    console: Console, ranked: Ranked, entries: Sequence[RankedPaper], size: int
+    console: Console,
+    ranked: Ranked,
+    entries: Sequence[RankedPaper],
+    size: int,
+    lapsed: int = 0,
 ) -> None:
-    """Print a ranking; a line marks where the digest ends."""
+    """Print a ranking; a line marks where the digest ends. `lapsed` posts do not count in it."""
     table = Table(
         title=_heading(ranked.cadence, ranked.since.isoformat(), ranked.until.isoformat())
     )
@@ -278,6 +287,11 @@ def show_ranking(
         f"{ranked.announced} papers announced, {ranked.measured} posted about, "
         f"{len(entries)} reach the score."
     )
+    if lapsed:
+        console.print(
+            f"Not seen for a day, and therefore not counted: {many(lapsed, 'post')}. "
+            "`trendbot collect` looks for them."
+        )
 
 
 def show_status(console: Console, document: Mapping[str, Any]) -> None:

@@ -83,6 +83,8 @@ def test_what_nobody_saw_for_a_day_neither_counts_nor_is_kept_in_words(engine: E
         assert posts.lapse(conn, LATER) == 1
         assert posts.lapse(conn, LATER) == 0
         assert sums(conn) == {"x": (1, 2)}
+        assert posts.lapsed(conn, DAY, DAY) == 1
+        assert posts.lapsed(conn, DAY + A_DAY, DAY + A_DAY) == 0
         kept = {one.id: (one.text, one.author, one.url, one.lapsed) for one in told(conn).values()}
         assert kept == {
             "1": ("", "", "", True),

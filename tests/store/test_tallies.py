@@ -99,6 +99,9 @@ def test_bots_that_the_settings_name_are_bots(engine: Engine) -> None:
     with engine.begin() as conn:
         posts.upsert(conn, found, counting)
         assert tally_of(conn) == (3, 22, 1)
+        owls = papers.ids_of(conn, [OWLS.key])[OWLS.key]
+        labels = [one.label for one in posts.of_paper(conn, owls, None, counting)]
+        assert labels == ["known", "known", "", ""]
 
 
 def test_who_repeats_titles_loses_votes_cast_before(engine: Engine) -> None:

@@ -147,7 +147,9 @@ def test_a_digest_is_the_document_of_the_command_line(app: App, client: TestClie
     with app.engine.connect() as conn:
         digest = digests.find(conn, Cadence.DAILY, DAY)
         assert digest is not None
-        assert found == json.loads(json.dumps(reports.digest_document(conn, digest, MADE)))
+        assert found == json.loads(
+            json.dumps(reports.digest_document(conn, digest, MADE, app.settings.counting))
+        )
     assert [one["id"] for one in found["papers"]] == ["2611.00001", "2611.00002"]
     counted, later = found["papers"][0]["posts"][::-1]
     assert counted["reading"]["replies"] == 3

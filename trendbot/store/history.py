@@ -72,7 +72,7 @@ def counts(
 
 def _course(rows: Iterable[_Read], counting: Counting) -> list[Point]:
     """The points of one signal from its readings in the order of their moments."""
-    bots = {honesty.account(*bot.split(":", 1)) for bot in counting.known_bots}
+    bots = honesty.known_accounts(counting.known_bots)
     voters: dict[str, dict[int, _Read]] = {}
     best: dict[str, _Read] = {}
     points = []

@@ -11,13 +11,14 @@ from itertools import groupby
 
 from sqlalchemy import Connection, RowMapping, Select, exists, select
 
+from trendbot import honesty
 from trendbot.model import Post, Reading
 from trendbot.settings import Counting
 from trendbot.store import accounts, known, tallies
 from trendbot.store.engine import insert_into
 from trendbot.store.known import Known
 from trendbot.store.papers import ids_of, parts
-from trendbot.store.presence import confirm, forget, lapse, stored, take_turns
+from trendbot.store.presence import confirm, forget, lapse, lapsed, stored, take_turns
 from trendbot.store.schema import accounts as labels
 from trendbot.store.schema import papers, post_papers, posts, readings
 from trendbot.store.tallies import (
@@ -36,6 +37,7 @@ __all__ = [
     "confirm",
     "forget",
     "lapse",
+    "lapsed",
     "newest_reading",
     "of_paper",
     "scores_as_of",
@@ -77,12 +79,15 @@ def upsert(conn: Connection, found: Sequence[Post], counting: Counting = AS_USUA
     return len(after)
 
 
-def of_paper(conn: Connection, paper_id: int, as_of: datetime | None) -> list[Post]:
+def of_paper(
+    conn: Connection, paper_id: int, as_of: datetime | None, counting: Counting = AS_USUAL
+) -> list[Post]:
     """All posts about a paper, each with its latest believed reading not later than `as_of`.
 
     `flag` is that of the newest reading not later than `as_of`; a post without a believed
-    one has no reading.
+    one has no reading. `label` is what is known now, of its own posts or from the settings.
     """
+    bots = honesty.known_accounts(counting.known_bots)
     mine = select(post_papers.c.post_id).where(post_papers.c.paper_id == paper_id)
     keys = _keys(conn, mine)
     flags = {row.post_id: row.flag for row in conn.execute(_newest_flags(mine, as_of))}
@@ -110,7 +115,7 @@ def of_paper(conn: Connection, paper_id: int, as_of: datetime | None) -> list[Po
             shared=row.shared,
             flag=row.flag if row.listed_on else flags.get(row.id, ""),
             seen_at=row.seen_at,
-            label=row.label or "",
+            label=row.label or (honesty.KNOWN if row.account in bots else ""),
             lapsed=row.state == known.LAPSED,
         )
         for row in rows

@@ -11,7 +11,7 @@ more; a closed one counts as it was last measured, which is history and says whe
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 
 from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
@@ -95,6 +95,18 @@ def lapse(conn: Connection, now: datetime, counting: Counting = AS_USUAL) -> int
         _recount(conn, _about(conn, sorted(lapsing)), counting)
         lapsed += len(lapsing)
     return lapsed
+
+
+def lapsed(conn: Connection, since: date, until: date) -> int:
+    """How many posts about papers announced in the window do not count, as nobody saw them."""
+    found = (
+        select(func.count(posts.c.id.distinct()))
+        .join(post_papers, post_papers.c.post_id == posts.c.id)
+        .join(papers, papers.c.id == post_papers.c.paper_id)
+        .where(posts.c.state == LAPSED, posts.c.measured_at.is_not(None))
+        .where(papers.c.announced.between(since, until))
+    )
+    return int(conn.scalar(found) or 0)
 
 
 def stored(conn: Connection, signal: str) -> list[str]:

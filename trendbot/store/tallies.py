@@ -263,7 +263,7 @@ def _votes(counted: _Counted, about: ColumnElement[bool], counting: Counting) ->
 
     Its shape matters from some 10,000 posts: only sums leave the database.
     """
-    known = [honesty.account(*bot.split(":", 1)) for bot in counting.known_bots]
+    known = sorted(honesty.known_accounts(counting.known_bots))
     is_bot = (func.coalesce(accounts.c.label, "") != "") | posts.c.account.in_(known)
     voter = _voter(is_bot, counting)
     # The last two decide nothing but how much the growth is, where all counts are equal.

@@ -80,7 +80,9 @@ def get_digest(app: AppDep, cadence: CadenceName, date: Day) -> Response:
         found = digests.find(conn, cadence, date)
         if found is None:
             raise HTTPException(404, f"there is no {cadence} digest of {date}")
-        return publish.json_answer(reports.digest_document(conn, found, app.now()))
+        return publish.json_answer(
+            reports.digest_document(conn, found, app.now(), app.settings.counting)
+        )
 
 
 @router.post(

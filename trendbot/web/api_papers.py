@@ -129,7 +129,8 @@ def _paper_document(
         ]
         for signal, found in history.counts(conn, paper_id, settings.counting).items()
     }
-    newest = sorted(posts.of_paper(conn, paper_id, None), key=lambda post: post.posted_at)
+    told = posts.of_paper(conn, paper_id, None, settings.counting)
+    newest = sorted(told, key=lambda post: post.posted_at)
     return {
         **_paper_line(paper, site),
         "comments": paper.comments,

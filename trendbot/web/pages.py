@@ -104,7 +104,7 @@ def paper(app: AppDep, name: str) -> Response:
         standing = pagewords.leading(history.standing(conn, paper_id))
         counted = history.counts(conn, paper_id, app.settings.counting)
         stood = archive.appearances(conn, paper_id)
-        posted = posts.of_paper(conn, paper_id, None)
+        posted = posts.of_paper(conn, paper_id, None, app.settings.counting)
     said: dict[str, Any] = {
         "title": wording.outside(known.title)[: wording.LONGEST_TITLE] or known.key,
         "description": pagewords.summary(known),

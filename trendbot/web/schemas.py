@@ -88,9 +88,10 @@ class PostAnswer(Model):
 
     Author and url are told only while the post was seen there within the last day, else "".
     `label` is what the account gave itself away as: "automated", "titles" for one that repeats
-    titles, or "". A `shared` post links to other papers too: `papers` are those known here.
-    `flag` says why its newest counts cannot be true. A `lapsed` one was not seen there for a day
-    and does not count now; a digest may have counted it before.
+    titles; "known" where the settings here name it as a bot; or "". A `shared` post links to
+    other papers too: `papers` are those known here. `flag` says why its newest counts cannot be
+    true. A `lapsed` one was not seen there for a day and does not count now; a digest may have
+    counted it before.
     """
 
     signal: str
