@@ -45,6 +45,7 @@ HOSTS = (
     ("rss.arxiv.org", ("rss",), 1, 3, "terms of use"),
     ("export.arxiv.org", ("arxiv_api",), 1, 3, "terms of use"),
     ("api.x.com", ("x",), 300, 900, "the lowest of its endpoints"),
+    ("storage.googleapis.com", ("x_storage",), 0, 0, "not published"),
     ("huggingface.co", ("huggingface",), 500, 300, "without a token"),
     ("constellation", ("constellation",), 0, 0, "courtesy"),
     ("public.api.bsky.app", ("bsky",), 3000, 300, "as a PDS"),
@@ -112,7 +113,12 @@ def settings_for(upstream: Upstream, home: Path) -> Settings:
     """The defaults, with the upstream's addresses and X."""
     at = {service: getattr(upstream, service) for service in SERVICES}
     signals: dict[str, dict[str, Any]] = {
-        "x": {"enabled": True, "bearer_token": "a-token", "base_url": at["x"]},
+        "x": {
+            "enabled": True,
+            "bearer_token": "a-token",
+            "base_url": at["x"],
+            "storage_url": at["x_storage"],
+        },
         "huggingface": {"base_url": at["huggingface"]},
         "bluesky": {
             "constellation_url": at["constellation"],

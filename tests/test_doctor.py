@@ -105,7 +105,7 @@ def table(tmp_path: Path, upstream: Upstream, sqlite_template: Path) -> dict[str
             "hackernews": {"base_url": upstream.hackernews, "delay": 0},
             "huggingface": {"base_url": upstream.huggingface, "delay": 0},
             "mastodon": {"instances": [upstream.mastodon], "delay": 0},
-            "x": {"enabled": True, "base_url": upstream.x, "bearer_token": "token"},
+            "x": {"enabled": True, "base_url": upstream.x, "bearer_token": "token", "delay": 0},
         },
     }
 

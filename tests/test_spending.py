@@ -68,6 +68,8 @@ url = "sqlite:///spent.db"
 enabled = true
 bearer_token = "token"
 base_url = "{upstream.x}"
+storage_url = "{upstream.x_storage}"
+delay = 0
 daily_post_budget = {LIMIT}
 """
     )
@@ -80,7 +82,8 @@ def open_app(home: Path, upstream: Upstream) -> Iterator[Callable[[], App]]:
     opened: list[App] = []
 
     def open_app() -> App:
-        x = {"enabled": True, "bearer_token": "token", "base_url": upstream.x}
+        x = {"enabled": True, "bearer_token": "token", "base_url": upstream.x, "delay": 0}
+        x["storage_url"] = upstream.x_storage
         settings = Settings(
             home=home,
             database={"url": "sqlite:///spent.db"},

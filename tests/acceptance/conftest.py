@@ -59,6 +59,8 @@ delay = 0
 [signals.x]
 enabled = true
 base_url = "{x}"
+storage_url = "{x_storage}"
+delay = 0
 bearer_token = "a-token"
 min_likes = 0
 [mail]
@@ -174,6 +176,7 @@ def trendbot(
             constellation=upstream.constellation,
             bsky=upstream.bsky,
             x=upstream.x,
+            x_storage=upstream.x_storage,
             port=smtpd.port,
             transport=transport,
         )

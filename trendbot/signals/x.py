@@ -58,7 +58,8 @@ class XSettings(Section):
     is for `query` in the last `window`, with at least `min_likes` likes and more where
     the budget does not reach; at most `refresh` known posts are looked up again. `timeout`
     seconds bound the connection, each silence and each body. X is asked not more often than
-    `every`. At `storage_url` it keeps the files of its compliance jobs.
+    `every`. At `storage_url` it keeps the files of its compliance jobs; whether one is done is
+    asked every `delay` seconds.
     """
 
     enabled: bool = False
@@ -72,6 +73,7 @@ class XSettings(Section):
     window: Duration = timedelta(hours=48)
     refresh: int = Field(100, ge=0, le=1000)
     timeout: float = Field(30, gt=0, le=600)
+    delay: float = Field(10, ge=0, le=60)
 
     @field_validator("bearer_token")
     @classmethod
@@ -124,7 +126,7 @@ class X:
         session = Session(settings.base_url, settings.timeout, context.fetcher.breaker)
         self._paid = Paid(token, session, context.budget, settings.daily_post_budget)
         self._compliance = Compliance(
-            settings.base_url, settings.storage_url, settings.bearer_token, context
+            settings.base_url, settings.storage_url, token, settings.delay, context
         )
 
     def measure(self, papers: Sequence[Paper], since: datetime) -> Iterator[Post | Gone | There]:

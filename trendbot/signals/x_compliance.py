@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import SecretStr
-
 from trendbot.answers import table
 from trendbot.context import Context
 from trendbot.errors import SignalError
@@ -32,7 +30,6 @@ from trendbot.signals.x_answers import NAME, POST_ID
 STORAGE = "https://storage.googleapis.com"
 JOBS = "/2/compliance/jobs"
 MOST_IDS = 1_000_000  # newest first; X takes more, but nobody has them
-POLL_EVERY = 10  # seconds
 MOST_POLLS = 18
 SURELY_THERE = 10  # so many posts are not all deleted between two looks
 KEPT = frozenset({"scrub_geo"})  # reasons that leave the post: here it says where it was written
@@ -51,12 +48,18 @@ class Job:
 
 
 class Compliance:
-    """X's batch compliance, at `base_url`, with its files at `storage_url`."""
+    """X's batch compliance, at `base_url`, with its files at `storage_url`.
 
-    def __init__(self, base_url: str, storage_url: str, token: SecretStr, context: Context) -> None:
-        self._base_url = base_url
+    It is asked every `delay` seconds whether a job is done.
+    """
+
+    def __init__(
+        self, base_url: str, storage_url: str, token: str, delay: float, context: Context
+    ) -> None:
+        self._jobs = f"{base_url}{JOBS}"
         self._storage_url = storage_url
-        self._headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._delay = delay
         self._context = context
 
     def begin(self) -> Job | None:
@@ -96,14 +99,14 @@ class Compliance:
     def check(self) -> str:
         """Ask for the jobs there are; return a few words on whether X tells what is deleted."""
         try:
-            self._get(f"{self._base_url}{JOBS}?type=tweets")
+            self._get(f"{self._jobs}?type=tweets")
         except SignalError as error:
             return f"does not tell which posts are deleted ({error})"
         return "tells which posts are deleted"
 
     def _create(self) -> Mapping[str, Any]:
         page = self._context.fetcher.post(
-            f"{self._base_url}{JOBS}",
+            self._jobs,
             json={"type": "tweets"},
             accept="application/json",
             error=SignalError,
@@ -115,7 +118,7 @@ class Compliance:
         page = self._context.fetcher.get(
             url,
             accept="application/json",
-            delay=POLL_EVERY,
+            delay=self._delay,
             error=SignalError,
             headers=self._headers,
         )
@@ -132,14 +135,15 @@ class Compliance:
     def _found(self, job: Job) -> Set[str]:
         """The ids of the posts that a job says are gone, once it is complete."""
         for _ in range(MOST_POLLS):
-            answer = self._get(f"{self._base_url}{JOBS}/{job.id}")
+            answer = self._get(f"{self._jobs}/{job.id}")
             status = self._job(answer, job.id).get("status")
             if status == "complete":
                 break
             if status not in ("created", "in_progress"):
                 raise SignalError(f"X: the compliance job ended as {str(status)[:40]!r}")
         else:
-            raise SignalError(f"X: a compliance job took over {MOST_POLLS * POLL_EVERY} seconds")
+            seconds = MOST_POLLS * self._delay
+            raise SignalError(f"X: a compliance job took over {seconds:g} seconds")
         page = self._context.fetcher.get(job.download_url, accept="*/*", error=SignalError)
         gone = read(page.text) & job.asked_for
         if gone == job.asked_for and len(gone) >= SURELY_THERE:
