@@ -14,11 +14,11 @@ from trendbot.fetch import Fetcher
 
 
 class Known(NamedTuple):
-    """The counts a stored post was last read with, and when a look last found it."""
+    """The counts a stored post was last read with, and when."""
 
     retweets: int
     favorites: int
-    seen_at: datetime | None
+    read_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def test_a_search_that_fails_is_no_reason_not_to_ask(
         (
             f"{FILES}/*/results",
             {"kind": "malformed", "body": b'{"id": "7"}'},
-            "without id or reason",
+            "without id or action",
         ),
         (f"{FILES}/*/results", {"kind": "malformed", "body": b"<html>"}, "no JSON"),
         (f"{FILES}/*/results", {"kind": "status", "status": 403}, "HTTP 403"),
@@ -172,17 +172,18 @@ def test_that_all_are_gone_is_not_believed(
 def test_only_what_was_asked_about_is_gone(
     build: Build, upstream: Upstream, old: list[str]
 ) -> None:
-    upstream.fault(f"{FILES}/*/results", "malformed", body=b'{"id": "7", "reason": "deleted"}\n')
+    upstream.fault(f"{FILES}/*/results", "malformed", body=b'{"id": "7", "action": "delete"}\n')
     found = looked(build(stored=old), upstream)
     assert (gone(found), len(there(found))) == ([], 12)
 
 
-def test_a_post_without_its_place_is_there_still() -> None:
+def test_a_post_that_is_edited_or_has_lost_its_place_is_there_still() -> None:
     lines = [
         '{"id": "1", "action": "delete", "reason": "deleted"}',
         '{"id": "2", "action": "delete", "reason": "scrub_geo"}',
         "",
         '{"id": "3", "action": "delete", "reason": "protected"}',
+        '{"id": "4", "action": "tweet_edit"}',
     ]
     assert read("\r\n".join(lines)) == {"1", "3"}
     assert read("") == set()

@@ -198,7 +198,7 @@ class X:
 
     def _was_read_today(self, known: Known | None) -> bool:
         today = self._context.now().astimezone(UTC).date()
-        return known is not None and known.seen_at is not None and known.seen_at.date() == today
+        return known is not None and known.read_at is not None and known.read_at.date() == today
 
     def _spent(self) -> str:
         return f"today's daily_post_budget of {self._price()} is spent"

@@ -32,7 +32,7 @@ JOBS = "/2/compliance/jobs"
 MOST_IDS = 1_000_000  # newest first; X takes more, but nobody has them
 MOST_POLLS = 18
 SURELY_THERE = 10  # so many posts are not all deleted between two looks
-KEPT = frozenset({"scrub_geo"})  # reasons that leave the post: here it says where it was written
+MOVED = "scrub_geo"  # a reason that leaves the post, but not where it was written
 
 log = logging.getLogger(__name__)
 
@@ -158,14 +158,17 @@ class Compliance:
 
 
 def read(text: str) -> Set[str]:
-    """The ids of gone posts in what a job found. Raises SignalError for any other line."""
+    """The ids of gone posts in what a job found. Raises SignalError for a line that says neither.
+
+    Other actions than deletion leave the post, and so does one of its reasons.
+    """
     gone = set()
     for line in filter(str.strip, re.split(r"\r?\n", text)):
         found = _document(line)
-        id, reason = found.get("id"), found.get("reason")
-        if not isinstance(id, str) or not POST_ID.fullmatch(id) or not isinstance(reason, str):
-            raise SignalError("X: what a compliance job found has a line without id or reason")
-        if reason not in KEPT:
+        id, action = found.get("id"), found.get("action")
+        if not isinstance(id, str) or not POST_ID.fullmatch(id) or not isinstance(action, str):
+            raise SignalError("X: what a compliance job found has a line without id or action")
+        if action == "delete" and found.get("reason") != MOVED:
             gone.add(id)
     return gone
 
