@@ -75,7 +75,7 @@ def planned(conn: Connection, signal: str, day: date) -> dict[str, Any]:
 def known(
     conn: Connection, signal: str, ids: Sequence[str]
 ) -> dict[str, tuple[int, int, datetime | None]]:
-    """The posts that are stored, by id: believed retweets and favorites, and when they were read."""
+    """The posts that are stored, by id: believed retweets and favorites, and when read."""
     columns = (posts.c.external_id, posts.c.retweets, posts.c.favorites, posts.c.measured_at)
     mine = posts.c.signal == signal, posts.c.external_id.in_(ids)
     return {row[0]: (row[1], row[2], row[3]) for row in conn.execute(select(*columns).where(*mine))}
