@@ -632,7 +632,8 @@ def test_places_in_the_second_reach_the_mails(
     drain(dispatch)
     starts = [mail.not_before for mail in postbox.mails]
     assert starts == sorted(starts)
-    assert starts[11] - starts[0] == pytest.approx(11 / 4, abs=0.5)
+    # Never faster. Slower where the machine is: a group's places begin when it is claimed.
+    assert starts[11] - starts[0] > 11 / 4 - 0.001
     assert starts[3] - starts[0] == pytest.approx(3 / 4)
 
 

@@ -1,6 +1,6 @@
 """kill -9 at random moments: nobody is lost, and the copies too many are counted.
 
-25 kills on each database; TRENDBOT_SOAK_ROUNDS says otherwise (`make soak`), TRENDBOT_SOAK_SEED
+15 kills on each database; TRENDBOT_SOAK_ROUNDS says otherwise (`make soak`), TRENDBOT_SOAK_SEED
 draws other moments. The counts are printed: `pytest -n0 -rP tests/acceptance/test_killed.py`.
 """
 
@@ -17,7 +17,7 @@ from tests.acceptance.killing import AT_RISK, Murder, Office, Workers, wait_unti
 from tests.rawsmtpd import RawSmtpd
 from trendbot import deliver
 
-ROUNDS = int(os.environ.get("TRENDBOT_SOAK_ROUNDS", "25"))
+ROUNDS = int(os.environ.get("TRENDBOT_SOAK_ROUNDS", "15"))
 SEED = os.environ.get("TRENDBOT_SOAK_SEED", "trendbot")
 READERS = 200
 MOST_COMMANDS = 200  # of the server's until a process dies: about forty mails

@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import Connection, Engine, func, select
 
 from trendbot.model import Gone, Paper, Point, Post, Reading, There
-from trendbot.store import history, papers, posts
-from trendbot.store.papers import AT_ONCE
+from trendbot.store import history, papers, posts, presence
 from trendbot.store.schema import accounts, post_papers, readings, tallies
 from trendbot.store.schema import posts as table
 
@@ -167,8 +166,9 @@ def test_counts_are_closed_when_papers_are_measured_no_more(engine: Engine) -> N
         assert sums(conn) == {}
 
 
-def test_many_posts_lapse_at_once(engine: Engine) -> None:
-    many = [replace(POST, id=str(n), author=str(n)) for n in range(2 * AT_ONCE + 1)]
+def test_many_posts_lapse_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "AT_ONCE", 10)
+    many = [replace(POST, id=str(n), author=str(n)) for n in range(21)]
     with engine.begin() as conn:
         posts.upsert(conn, many)
         assert posts.lapse(conn, LATER) == len(many)
