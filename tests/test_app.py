@@ -222,6 +222,7 @@ def test_posts_worth_a_look_are_those_of_that_signal_that_are_due_and_lead(
     assert context.worth_a_look(10) == ["2", "1"]
     assert context.worth_a_look(1) == ["2"]
     assert context.contenders(10) == ["2", "1"]
+    assert sorted(context.stored()) == ["1", "2"]
 
 
 def test_contenders_are_posts_of_papers_that_are_new(

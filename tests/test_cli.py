@@ -5,14 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from trendbot import cli
-from trendbot.store import hosts
+from trendbot.model import Paper, Post, Reading
+from trendbot.store import hosts, papers, posts
 from trendbot.store.engine import open_store
 from trendbot.store.schema import REVISION
 
@@ -85,6 +86,25 @@ def failed(said: Said, status: int, *words: str) -> None:
     assert said.err.count("\n") == 1, said.err
     for word in words:
         assert word in said.err
+
+
+def test_rank_counts_nothing_that_was_not_seen_for_a_day(
+    trendbot: Command, home: Path, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    monkeypatch.setattr("trendbot.app.utc_now", lambda: now)
+    long_ago = now - timedelta(days=2)
+    paper = Paper("arxiv", "2611.00001", "Owls", (), ("cs.LG",), long_ago.date())
+    post = Post("x", "1", (paper.key,), "ada", "", long_ago, "Owls!", Reading(long_ago, 3, 5))
+    engine = open_store("sqlite:///trendbot.db", home)
+    with engine.begin() as conn:
+        papers.upsert(conn, [paper], long_ago)
+        posts.upsert(conn, [post])
+    engine.dispose()
+    said = trendbot("rank", "--date", paper.announced.isoformat())
+    assert "1 papers announced, 0 posted about, 0 reach the score." in said.out
+    assert "not counted: 1 post." in said.out
+    asked = trendbot("rank", "--date", paper.announced.isoformat(), "--json")
+    assert asked.document["papers"] == []
 
 
 def test_import_then_rank_then_run(trendbot: Command, home: Path) -> None:

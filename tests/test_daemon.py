@@ -22,7 +22,7 @@ from trendbot.collect import collect
 from trendbot.errors import SettingsError, SignalError, SourceError
 from trendbot.model import Cadence, Paper, Post, Reading, Status
 from trendbot.settings import Settings, Web
-from trendbot.store import books, subscribers
+from trendbot.store import books, posts, subscribers
 from trendbot.web import server
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -144,6 +144,29 @@ def test_sources_are_asked_once_for_each_listing(app: App, clock: Clock, world: 
     hours(app, clock, 48 + 5)
     assert clock.now == datetime(2026, 11, 23, 6, tzinfo=UTC)
     assert world.asked == asked + 1  # for Monday
+
+
+@SQLITE
+def test_while_a_network_is_silent_its_posts_count_for_a_day(
+    app: App, clock: Clock, world: World
+) -> None:
+    friday = date(2026, 11, 20)
+    clock.now = clock.now.replace(hour=9, minute=0)
+    daemon.work(app)
+
+    def score() -> float:
+        with app.engine.connect() as conn:
+            return sum(one.score for one in posts.candidates(conn, friday, friday))
+
+    world.fails = True
+    hours(app, clock, 24)
+    assert score() == 10
+    clock.now += timedelta(minutes=1)
+    daemon.work(app)
+    assert score() == 0
+    world.fails = False
+    hours(app, clock, 1)
+    assert score() == 10
 
 
 @SQLITE

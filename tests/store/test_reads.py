@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Engine
 
-from trendbot.model import Paper, Post, Reading
+from trendbot.model import Paper, Post, Reading, There
 from trendbot.store import papers, posts, reads
 from trendbot.store.engine import open_store
 from trendbot.store.reads import Reads
@@ -91,5 +91,7 @@ def test_the_counts_of_stored_posts_are_those_of_the_last_look(
         posts.upsert(conn, [post("x", "1", 0, 5), post("x", "2", 0, 9), post("other", "1", 0, 99)])
         posts.upsert(conn, [post("x", "1", 1, 6)])
         later = now + timedelta(hours=1)
+        assert reads.known(conn, "x", ["1", "77"]) == {"1": (3, 6, later)}
+        posts.confirm(conn, [There("x", "1", later + timedelta(hours=1))])  # which reads nothing
         assert reads.known(conn, "x", ["1", "77"]) == {"1": (3, 6, later)}
         assert reads.known(conn, "x", []) == {}
