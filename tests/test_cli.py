@@ -1,4 +1,7 @@
-"""The command line: exit statuses, JSON, and one clear line for what goes wrong."""
+"""The command line: exit statuses, JSON, and one clear line for what goes wrong.
+
+Over 400 lines: one short test for each thing that a command promises.
+"""
 
 import json
 import os
