@@ -8,7 +8,7 @@ X charges for every post it returns, so it is asked as little as possible:
    is what the budget allows (see `thrift`)
 2. a closer look, down to fewer likes, at the papers that are near the cut of the digest
 3. known posts that can still matter and that the search did not return are looked up by id
-4. which of all known posts are deleted is asked for free (see `x_compliance`)
+4. which of all known posts are deleted is asked at once (see `x_compliance`)
 
 What was read is not read again on the same UTC day, for which X charges once.
 

@@ -1,4 +1,4 @@
-"""Which of the stored posts are deleted on X: asked for all of them at once, which is free.
+"""Which of the stored posts are deleted on X: asked for all of them at once.
 
 1. a job is created; X answers with an address to upload ids to, and one for what it found
 2. the ids of all stored posts are uploaded, one a line
@@ -10,7 +10,8 @@ It says nothing about counts. Where X does not let us, posts that no search and 
 finds for a day lapse: it is a warning and no failure of the look.
 
 API: https://docs.x.com/x-api/compliance/batch-compliance/introduction; 150 requests in 15
-minutes, and no price is named. The files lie in Google's Cloud Storage.
+minutes. X's price list of August 2026 names no price, so it is not in the budget. The files lie
+in Google's Cloud Storage.
 """
 
 import json
