@@ -62,12 +62,13 @@ INSERT INTO paper_categories (paper_id, position, category)
 POSTS = """
 INSERT INTO posts (id, signal, external_id, author, url, text, posted_at, account, shared,
     automated, titled, fingerprint, measured_at, retweets, favorites, replies, growth, flag,
-    seen_at)
+    seen_at, state)
 {numbers} SELECT i, CASE i / 7 % 2 WHEN 0 THEN 'x' ELSE 'bluesky' END, 'post' || i,
     'reader' || i % 5000, 'https://example.org/' || i, 'Look at this kite!',
     '{day} 01:00:00.000000', 'account' || i % 5000, FALSE, FALSE, FALSE, 'said' || i % 777,
     '{day} 12:00:00.000000', 3000000 / (i * 7919 % 1000003 + 1),
-    9000000 / (i * 7919 % 1000003 + 1), 0, i % 1000 / 8.0, '', '{day} 12:00:00.000000' FROM n
+    9000000 / (i * 7919 % 1000003 + 1), 0, i % 1000 / 8.0, '', '{day} 12:00:00.000000',
+    'open' FROM n
 """
 LINKS = """
 INSERT INTO post_papers (paper_id, post_id)

@@ -185,7 +185,7 @@ class Workers:
     def __exit__(self, *error: object) -> None:
         try:
             if error[0] is None:
-                wait_until(self._all_listen, "every worker at work")
+                wait_until(self.all_listen, "every worker at work")
                 assert self._leave() == [0, 0, 0]
         finally:
             for process in self.processes:
@@ -193,7 +193,7 @@ class Workers:
                 process.join()
                 process.close()
 
-    def _all_listen(self) -> bool:
+    def all_listen(self) -> bool:
         """Whether every worker is far enough to hear that it should leave."""
         files = [self._office.trendbot.home / f"err-{number}" for number in range(3)]
         return all(file.exists() and "taking batches" in file.read_text() for file in files)

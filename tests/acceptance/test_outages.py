@@ -238,6 +238,7 @@ def test_a_restart_of_the_database_under_three_workers(
         office.plan_digest()
         server.play({"DOT": hold_after(2)})
         with Workers(office) as workers:
+            wait_until(workers.all_listen, "every worker at work")  # who only starts gives up
             server.wait_until(lambda: len(server.taken) >= 3 * CONNECTIONS * 2, "mails under way")
             engine.dispose()
             restartable.restart(mode)
