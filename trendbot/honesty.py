@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from math import isqrt
 
@@ -124,7 +125,7 @@ def repeats_title(text: str, title: str) -> bool:
     such as "new paper" do not matter, nor does what follows the title from "by" on. One word
     in ten may differ, and a title may be cut short if the text shows it.
     """
-    wanted = _words(_MARKS, title)
+    wanted = _words_of_title(title)
     said = [word for word in _words(_MARKS, text) if word not in _AROUND or word in wanted]
     if not wanted or not said:
         return False
@@ -132,8 +133,10 @@ def repeats_title(text: str, title: str) -> bool:
         said = said[: said.index("by", len(wanted))]
     if _is_cut(text) and len(said) > 4 and said[:-1] == wanted[: len(said) - 1]:
         return True
-    common = (Counter(said) & Counter(wanted)).total()
-    return 20 * common >= 9 * (len(said) + len(wanted))
+    enough = 9 * (len(said) + len(wanted))  # twentieths of a word
+    if 20 * min(len(said), len(wanted)) < enough:
+        return False  # as nearly always, without counting words
+    return 20 * (Counter(said) & Counter(wanted)).total() >= enough
 
 
 _LONGEST = 5_000  # characters of a text that are looked at
@@ -149,6 +152,11 @@ _AROUND = frozenset("a abs abstract arxiv article html link new paper pdf prepri
 def _words(without: re.Pattern[str], text: str) -> list[str]:
     said = without.sub(" ", text[:_LONGEST])
     return _WORD.findall(unicodedata.normalize("NFKC", said).casefold())
+
+
+@lru_cache(maxsize=2_000)  # a day's papers, each with many posts
+def _words_of_title(title: str) -> list[str]:
+    return _words(_MARKS, title)
 
 
 def _is_cut(text: str) -> bool:

@@ -159,7 +159,7 @@ class Compliance:
 
 
 def read(text: str) -> Set[str]:
-    """The ids of gone posts in what a job found. Raises SignalError for a line that says neither.
+    """The ids of gone posts in what a job found; SignalError for a line without id or action.
 
     Other actions than deletion leave the post, and so does one of its reasons.
     """

@@ -20,9 +20,10 @@ def refresh(conn: Connection, touched: Collection[str]) -> set[int]:
     labels = _labels(conn, found)
     flipped = []
     for part in parts(found):
+        counted = conn.execute(_COUNTED.where(posts.c.account.in_(part))).mappings().all()
         rows = [
             {**row, "label": label(row["posts"], row["titled"], row.pop("automated") > 0)}
-            for row in map(dict, conn.execute(_COUNTED.where(posts.c.account.in_(part))).mappings())
+            for row in map(dict, counted)
         ]
         now = {row["account"]: row["label"] for row in rows}
         flipped += [one for one in part if now.get(one, "") != labels.get(one, "")]

@@ -133,12 +133,9 @@ def put_together(
         papers |= stored.papers
         shared |= stored.shared
         listed_on = stored.listed_on
+    state = stored.state if stored and stored.look.seen_at >= newest.seen_at else OPEN
     if listed_on:
-        state = CLOSED  # what an archive printed stays
-    else:
-        state = stored.state if stored and stored.look.seen_at >= newest.seen_at else OPEN
-    if listed_on:
-        voice = _NOBODY
+        state, voice = CLOSED, _NOBODY  # what an archive printed stays
     elif stored and stored.look == look and not (look.text or look.author):
         voice = stored.voice  # they were erased
     else:

@@ -183,7 +183,7 @@ def _store(conn: Connection, changed: Mapping[PostKey, Known]) -> dict[PostKey, 
         ),
         rows,
     )
-    return {(row.signal, row.external_id): row.id for row in stored}
+    return {(row.signal, row.external_id): row.id for row in stored.all()}
 
 
 def _link(conn: Connection, changed: Mapping[PostKey, Known], ids: Mapping[PostKey, int]) -> None:

@@ -57,8 +57,8 @@ def refresh(conn: Connection, paper_ids: Collection[int], counting: Counting) ->
     new = {one.name: statement.excluded[one.name] for one in tallies.c if one.name not in keys}
     statement = statement.on_conflict_do_update(index_elements=keys, set_=new)
     for part in parts(sorted(paper_ids)):
-        found = conn.execute(_sums(_NOW, post_papers.c.paper_id.in_(part), counting)).mappings()
-        if rows := [_row(one) for one in found]:
+        sums = conn.execute(_sums(_NOW, post_papers.c.paper_id.in_(part), counting))
+        if rows := [_row(one) for one in sums.mappings().all()]:
             conn.execute(statement, rows)
 
 
